@@ -1,0 +1,39 @@
+# From nothing to figures: all-atom reference -> projection -> training -> validation -> observables
+# -> figures. What is computed is set in config.yaml; overlay a preset with
+#     snakemake --cores 2 --configfile config.yaml presets/smoke.yaml
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/files.smk"
+
+
+pathvars:
+    results=f"results/{config['run']}",
+    logs=f"results/{config['run']}/logs",
+    benchmarks=f"results/{config['run']}/benchmarks",
+
+
+include: "rules/reference.smk"
+include: "rules/projection.smk"
+include: "rules/training.smk"
+include: "rules/validation.smk"
+include: "rules/observables.smk"
+include: "rules/summary.smk"
+include: "rules/figures.smk"
+
+
+onstart:
+    check_devices()
+
+
+rule all:
+    default_target: True
+    input:
+        rules.summary.output,
+        figure_files(),

@@ -1,0 +1,43 @@
+# The completed config, and what several rules share.
+import os
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from dynmatch.config import check_gpu, check_writable, complete
+from dynmatch.errors import DynmatchError
+from dynmatch.sources import closure, imports
+
+try:
+    config = complete(config)
+    check_writable(f"results/{config['run']}")
+except DynmatchError as error:
+    sys.exit(f"error: {error}")
+
+SYSTEMS = list(config["systems"])
+WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
+KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
+GPUS = 1 if config["device"] == "gpu" else 0
+
+
+wildcard_constraints:
+    system="|".join(map(re.escape, SYSTEMS)),
+    model="bd|ld",
+    seed=r"\d+",
+
+
+def library(script):
+    """Source files of the library that scripts/{script}.py rests on, for a rule's input."""
+    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    return [os.path.relpath(file) for file in closure(imports(path))]
+
+
+def check_devices():
+    """Before the first job of a local run: is there a GPU where the config asks for one?"""
+    if workflow.local_exec:
+        try:
+            check_gpu(config)
+        except DynmatchError as error:
+            sys.exit(f"error: {error}")

@@ -1,0 +1,34 @@
+rule figure:
+    input:
+        unpack(figure_tables),
+        code=library("figures"),
+        style=os.path.relpath(
+            Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"
+        ),
+    output:
+        pdf="<results>/figures/{system}_{figure}.pdf",
+        png="<results>/figures/{system}_{figure}.png",
+    log:
+        "<logs>/figures/{system}-{figure}.log",
+    benchmark:
+        "<benchmarks>/figures/{system}-{figure}.tsv"
+    wildcard_constraints:
+        figure="|".join(FIGURE_TABLES),
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        tables=lambda wildcards: FIGURE_TABLES[wildcards.figure],
+        kind=lookup(dpath="systems/{system}/kind", within=config),
+        temperature=lookup(dpath="systems/{system}/temperature", within=config),
+        reference=lookup(dpath="systems/{system}/reference", within=config),
+        lags=lookup(dpath="systems/{system}/training/lags", within=config),
+        cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config),
+    message:
+        "Drawing {wildcards.figure} of {wildcards.system}"
+    script:
+        "../scripts/figures.py"

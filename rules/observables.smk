@@ -1,0 +1,39 @@
+rule reference_observables:
+    input:
+        trajectory="<results>/{system}/projected.h5",
+        code=library("observables"),
+    output:
+        **observable_files("<results>/{system}/reference"),
+    log:
+        "<logs>/observables/{system}-reference.log",
+    benchmark:
+        "<benchmarks>/observables/{system}-reference.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input: 1000 + round(3 * input.size_mb),
+        runtime=240,
+        gpu=0,
+    params:
+        temperature=lookup(dpath="systems/{system}/temperature", within=config),
+        lags=lookup(dpath="systems/{system}/training/lags", within=config),
+        observables=lookup(dpath="systems/{system}/observables", within=config),
+    message:
+        "Observables of the reference of {wildcards.system}"
+    script:
+        "../scripts/observables.py"
+
+
+use rule reference_observables as observables with:
+    input:
+        trajectory="<results>/{system}/{model}/seed-{seed}/trajectory.h5",
+        code=library("observables"),
+    output:
+        **observable_files("<results>/{system}/{model}/seed-{seed}"),
+    log:
+        "<logs>/observables/{system}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/observables/{system}-{model}-{seed}.tsv"
+    message:
+        "Observables of the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"

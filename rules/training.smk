@@ -1,0 +1,32 @@
+rule training:
+    input:
+        projected="<results>/{system}/projected.h5",
+        code=library("training"),
+    output:
+        model="<results>/{system}/{model}/seed-{seed}/model.yaml",
+        arrays="<results>/{system}/{model}/seed-{seed}/model.npz",
+        history="<results>/{system}/{model}/seed-{seed}/history.csv",
+        start="<results>/{system}/{model}/seed-{seed}/start.csv",
+    log:
+        "<logs>/training/{system}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/training/{system}-{model}-{seed}.tsv"
+    conda:
+        "../envs/jax.yaml"
+    threads: lookup(dpath="systems/{system}/training/threads", within=config)
+    resources:
+        mem_mb=2000,
+        runtime=lambda wildcards: 30
+        + round(2 * config["systems"][wildcards.system]["training"]["minutes"]),
+        gpu=GPUS,
+    params:
+        temperature=lookup(dpath="systems/{system}/temperature", within=config),
+        potential=lookup(dpath="systems/{system}/potential", within=config),
+        training=lookup(dpath="systems/{system}/training", within=config),
+        device=config["device"],
+        # not an output: snakemake removes the outputs of a job that was killed
+        checkpoint=lambda wildcards, output: str(Path(output.model).with_name("checkpoint")),
+    message:
+        "Training the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"
+    script:
+        "../scripts/training.py"

@@ -1,0 +1,26 @@
+rule validation:
+    input:
+        model="<results>/{system}/{model}/seed-{seed}/model.yaml",
+        arrays="<results>/{system}/{model}/seed-{seed}/model.npz",
+        projected="<results>/{system}/projected.h5",
+        code=library("validation"),
+    output:
+        trajectory="<results>/{system}/{model}/seed-{seed}/trajectory.h5",
+    log:
+        "<logs>/validation/{system}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/validation/{system}-{model}-{seed}.tsv"
+    conda:
+        "../envs/jax.yaml"
+    threads: lookup(dpath="systems/{system}/validation/threads", within=config)
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        validation=lookup(dpath="systems/{system}/validation", within=config),
+        device=config["device"],
+    message:
+        "Running the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"
+    script:
+        "../scripts/validation.py"

@@ -1,0 +1,189 @@
+r"""The classifier f_phi: a score for a window of trajectory, invariant as the physics is.
+
+What it sees of site i in a window of T frames, from positions alone (no kinetic feature is defined):
+
+    rank 0  sum_j h_c(r_ij(t))                       per frame t and radial channel c
+    rank 1  sum_j h_c(r_ij(t)) u_ij(t)               per frame and channel, and
+            R_i(t+1) - R_i(t)                        the site's own displacements
+    rank 2  sum_j h_c(r_ij(t)) (u u^T - 1/3)         per frame and channel
+
+with Gaussian channels h_c that vanish at the cutoff. Learned linear mixtures over frames, channels
+and displacements give a few scalars, vectors and tensors per site; their inner products feed a small
+network, and the score is the mean over sites. It is invariant under permutation of sites, rotation,
+translation and periodic images, and sees space and time at once.
+
+The mean displacement of all sites is removed: total momentum is conserved in the all-atom system,
+whereas each coarse-grained site has a bath of its own, and the drift of the whole box is not dynamics.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+TENSOR = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+TENSOR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
+
+
+@dataclass(frozen=True)
+class ClassifierForm:
+    """What is fixed before training: range (nm), radial channels, mixtures and hidden widths."""
+
+    cutoff: float
+    inner: float
+    channels: int = 12
+    scalars: int = 16
+    vectors: int = 8
+    tensors: int = 4
+    hidden: tuple[int, ...] = (32, 32)
+
+
+class FrameFeatures(NamedTuple):
+    """Moments of one or many frames: (..., N, C), (..., N, C, 3) and (..., N, C, 6)."""
+
+    rank0: Array
+    rank1: Array
+    rank2: Array
+
+
+class WindowFeatures(NamedTuple):
+    """What the classifier sees of each site of a window.
+
+    rank0 (..., N, T*C), rank1 (..., N, T*C + T-1, 3) with the displacements last,
+    rank2 (..., N, T*C, 6).
+    """
+
+    rank0: Array
+    rank1: Array
+    rank2: Array
+
+
+def frame_features(form: ClassifierForm, positions: Array, box: Array) -> FrameFeatures:
+    """Neighbour moments of one frame, positions (N, 3) nm."""
+    n = positions.shape[0]
+    d = positions[:, None, :] - positions[None, :, :]
+    d = d - box * jnp.round(d / box)
+    self_pair = jnp.eye(n, dtype=bool)
+    r2 = jnp.where(self_pair, 1.0, jnp.sum(d * d, -1))
+    r = jnp.sqrt(r2)
+    u = d / r[..., None]
+    near = (r < form.cutoff) & ~self_pair
+    smooth = jnp.where(near, (1.0 - (jnp.minimum(r, form.cutoff) / form.cutoff) ** 2) ** 2, 0.0)
+    width = (form.cutoff - form.inner) / form.channels
+    centres = form.inner + width * (np.arange(form.channels, dtype=np.float32) + 0.5)
+    h = smooth[..., None] * jnp.exp(-0.5 * ((r[..., None] - centres) / width) ** 2)
+    tensor = jnp.stack([u[..., a] * u[..., b] - (a == b) / 3.0 for a, b in TENSOR], -1)
+    basis = jnp.concatenate([jnp.ones((n, n, 1)), u, tensor], -1)
+    moments = jnp.einsum("ijc,ijk->ick", h, basis)
+    return FrameFeatures(moments[..., 0], moments[..., 1:4], moments[..., 4:])
+
+
+def displacements(positions: Array) -> Array:
+    """Site displacements between frames, (..., T, N, 3) -> (..., T-1, N, 3), drift removed, nm."""
+    steps = jnp.diff(positions, axis=-3)
+    return steps - jnp.mean(steps, -2, keepdims=True)
+
+
+def assemble(frames: FrameFeatures, steps: Array) -> WindowFeatures:
+    """Join the features of the frames (..., T, N, C, ...) with displacements (..., T-1, N, 3)."""
+
+    def join(x, rank):
+        x = jnp.moveaxis(x, -3 - rank, -2 - rank)
+        return x.reshape((*x.shape[: -2 - rank], -1, *x.shape[x.ndim - rank :]))
+
+    rank1 = jnp.concatenate([join(frames.rank1, 1), jnp.moveaxis(steps, -3, -2)], -2)
+    return WindowFeatures(join(frames.rank0, 0), rank1, join(frames.rank2, 1))
+
+
+def window_features(form: ClassifierForm, positions: Array, box: Array) -> WindowFeatures:
+    """Features of one window, positions (T, N, 3) nm, unwrapped."""
+    frames = jax.vmap(lambda x: frame_features(form, x, box))(positions)
+    return assemble(frames, displacements(positions))
+
+
+class Scale(NamedTuple):
+    """Standardisation of the features, fixed on the all-atom data."""
+
+    mean0: Array
+    scale0: Array
+    scale1: Array
+    scale2: Array
+
+
+def standard_scale(features: WindowFeatures) -> Scale:
+    """Mean and root mean square of every feature over windows (W, N, ...) of the reference."""
+    mean0 = jnp.mean(features.rank0, (0, 1))
+    scale0 = jnp.std(features.rank0, (0, 1))
+    scale1 = jnp.sqrt(jnp.mean(features.rank1**2, (0, 1, 3)))
+    scale2 = jnp.sqrt(jnp.mean(features.rank2**2 * TENSOR_WEIGHTS, (0, 1, 3)))
+    floor = 1e-3
+    return Scale(
+        mean0,
+        jnp.maximum(scale0, floor * jnp.max(scale0)),
+        jnp.maximum(scale1, floor * jnp.max(scale1)),
+        jnp.maximum(scale2, floor * jnp.max(scale2)),
+    )
+
+
+def standardise(scale: Scale, features: WindowFeatures) -> WindowFeatures:
+    return WindowFeatures(
+        (features.rank0 - scale.mean0) / scale.scale0,
+        features.rank1 / scale.scale1[:, None],
+        features.rank2 / scale.scale2[:, None],
+    )
+
+
+class Classifier(nn.Module):
+    """Scores (..., N) of the sites from standardised features; the window's score is their mean."""
+
+    form: ClassifierForm
+
+    @nn.compact
+    def __call__(self, features: WindowFeatures) -> Array:
+        form = self.form
+
+        def mixture(name, x, size):
+            weights = self.param(name, nn.initializers.lecun_normal(), (x.shape[-2], size))
+            return jnp.einsum("...ck,cm->...mk", x, weights)
+
+        scalars = nn.Dense(form.scalars)(features.rank0)
+        vectors = mixture("vectors", features.rank1, form.vectors)
+        tensors = mixture("tensors", features.rank2, form.tensors)
+        vv = jnp.einsum("...ak,...bk->...ab", vectors, vectors)
+        tt = jnp.einsum("...ak,...bk,k->...ab", tensors, tensors, TENSOR_WEIGHTS)
+        upper = np.triu_indices(form.vectors), np.triu_indices(form.tensors)
+        x = jnp.concatenate([scalars, vv[..., *upper[0]], tt[..., *upper[1]]], -1)
+        for width in form.hidden:
+            x = nn.silu(nn.Dense(width)(x))
+        return nn.Dense(1, use_bias=False)(x)[..., 0]
+
+
+def gradient_penalty(classifier: Classifier, variables: dict, features: WindowFeatures) -> Array:
+    """Mean over sites of |d score_i / d features_i|^2 (zero-centred; arXiv:1801.04406, R1 and R2).
+
+    It is taken with respect to the standardised features, not the positions: no second derivative
+    passes through distances, and the score stays bounded by how far the ensembles are apart.
+    """
+    gradient = jax.grad(lambda f: jnp.sum(classifier.apply(variables, f)))(features)
+    sites = features.rank0.size // features.rank0.shape[-1]
+    return sum(jnp.sum(g * g) for g in gradient) / sites
+
+
+def classifier_loss(
+    classifier: Classifier,
+    variables: dict,
+    generated: WindowFeatures,
+    reference: WindowFeatures,
+    penalty: float,
+) -> Array:
+    """<f>_Q - <f>_P + penalty/2 (R1 + R2), to be minimised over phi."""
+    gap = jnp.mean(classifier.apply(variables, generated)) - jnp.mean(
+        classifier.apply(variables, reference)
+    )
+    r1 = gradient_penalty(classifier, variables, reference)
+    r2 = gradient_penalty(classifier, variables, generated)
+    return gap + 0.5 * penalty * (r1 + r2)

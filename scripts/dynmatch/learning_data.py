@@ -1,0 +1,76 @@
+"""The reference trajectory as training sees it: frames on a coarse grid of times."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynmatch.errors import DynmatchError
+from dynmatch.observables.rdf import rdf
+from dynmatch.trajectory import SiteTrajectory
+
+HELD_OUT = 0.15
+"""Fraction of the trajectory, its end, that no classifier is trained on."""
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """Frames of the reference and where training windows may start.
+
+    frames  (G, N, 3) nm, unwrapped, `spacing` ps apart
+    offsets (T,) grid steps from a window's start to each of its frames, the first 0
+    starts  (S,) grid indices at which windows for training start
+    held_out (H,) the same for windows that only measure
+    box     (3,) nm
+    """
+
+    frames: np.ndarray
+    spacing: float
+    offsets: np.ndarray
+    starts: np.ndarray
+    held_out: np.ndarray
+    box: np.ndarray
+
+
+def learning_data(trajectory: SiteTrajectory, lags: list[float], spacing: float) -> LearningData:
+    """Frames of `trajectory` about `spacing` ps apart, commensurate with all `lags` (ps).
+
+    Raises DynmatchError when the trajectory is not longer than twice the window.
+    """
+    step = trajectory.frame_spacing
+    lag_frames = np.rint(np.asarray(lags) / step).astype(int)
+    common = int(np.gcd.reduce(lag_frames))
+    divisors = [k for k in range(1, common + 1) if common % k == 0]
+    stride = max(k for k in divisors if k == 1 or k * step <= spacing * (1 + 1e-6))
+    offsets = np.concatenate([[0], np.cumsum(lag_frames)]) // stride
+    pieces, starts, held_out, offset = [], [], [], 0
+    for replica in trajectory.replicas():
+        frames = replica.positions[::stride]
+        count = len(frames) - offsets[-1]
+        if count < 2 * offsets[-1]:
+            raise DynmatchError(
+                f"training.lags: a window of {sum(lags):g} ps needs a reference of at least "
+                f"{3 * sum(lags):g} ps, and this one has {len(frames) * stride * step:g} ps"
+            )
+        cut = int((1 - HELD_OUT) * count)
+        starts.append(offset + np.arange(cut))
+        held_out.append(offset + np.arange(min(cut + offsets[-1], count - 1), count))
+        pieces.append(frames)
+        offset += len(frames)
+    return LearningData(
+        frames=np.concatenate(pieces).astype(np.float32),
+        spacing=stride * step,
+        offsets=offsets,
+        starts=np.concatenate(starts),
+        held_out=np.concatenate(held_out),
+        box=np.asarray(trajectory.box, np.float64),
+    )
+
+
+def potential_of_mean_force(
+    trajectory: SiteTrajectory, kT: float, spacing: float, bin_width: float = 0.005
+) -> tuple[np.ndarray, np.ndarray]:
+    """-kB T ln g(r) where g > 0.01: distances (nm) and energies (kJ/mol)."""
+    stride = max(1, round(spacing / trajectory.frame_spacing))
+    table = rdf(trajectory.frames(slice(None, None, stride)), bin_width)
+    table = table[table.rdf > 0.01]
+    return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())

@@ -1,0 +1,79 @@
+"""Which frames an observable uses: thinning, lags, and the drift of the centre of mass."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from dynmatch.errors import DynmatchError
+from dynmatch.trajectory import SiteTrajectory
+
+LAGS_PER_DECADE = 20
+
+
+def steps(time: float, spacing: float, key: str) -> int:
+    """`time` in units of the frame spacing (both ps).
+
+    Raises DynmatchError, naming `key`, when it is not a positive multiple of it.
+    """
+    count = round(time / spacing)
+    if count < 1 or abs(count * spacing - time) > 1e-3 * spacing:
+        raise DynmatchError(
+            f"{key}: {time:g} ps is not a positive multiple of the frame spacing, {spacing:g} ps"
+        )
+    return count
+
+
+def thinned(trajectory: SiteTrajectory, spacing: float) -> SiteTrajectory:
+    """The frames of every replica that are `spacing` (ps) apart, its first frame included."""
+    stride = steps(spacing, trajectory.frame_spacing, "structure_spacing")
+    starts = np.cumsum([0, *(replica.n_frames for replica in trajectory.replicas())])
+    ranges = [np.arange(a, b, stride) for a, b in pairwise(starts)]
+    return trajectory.frames(np.concatenate(ranges))
+
+
+def log_lags(
+    replicas: Sequence[SiteTrajectory], longest: float, extra: Sequence[float] = ()
+) -> np.ndarray:
+    """Lags in frames, spaced logarithmically from 1 frame to `longest` (ps).
+
+    No lag exceeds half a replica, where fewer than two independent origins are left. The `extra`
+    lags (ps) are put in where they are multiples of the frame spacing and not too long.
+
+    Raises DynmatchError when a replica has fewer than three frames.
+    """
+    frames = min(replica.n_frames for replica in replicas)
+    if frames < 3:
+        raise DynmatchError(f"a replica of {frames} frames is too short for any lag; it takes 3")
+    spacing = replicas[0].frame_spacing
+    last = max(1, min(round(longest / spacing), frames // 2))
+    points = int(np.ceil(LAGS_PER_DECADE * np.log10(last))) + 1
+    wanted = np.array(extra, np.float64) / spacing
+    whole = wanted[np.abs(wanted - wanted.round()) < 1e-3].round()
+    lags = np.union1d(np.geomspace(1, last, points).round(), whole).astype(int)
+    return lags[(lags >= 1) & (lags <= last)]
+
+
+def lag_times(lags: np.ndarray, spacing: float) -> np.ndarray:
+    """Lags in ps, without the rounding noise of the product."""
+    return np.round(lags * spacing, 9)
+
+
+def centre_of_mass(values: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """Mass-weighted mean over the sites of `values` (F, N, 3): (F, 3) in float64."""
+    return np.einsum("fnx,n->fx", values, np.asarray(masses, np.float64) / np.sum(masses))
+
+
+def origins(replica: SiteTrajectory, lag: int, stride: int) -> np.ndarray:
+    """First frames, `stride` frames apart, of the intervals of `lag` frames in a replica."""
+    return np.arange(0, replica.n_frames - lag, stride)
+
+
+def displacement_lengths(
+    replica: SiteTrajectory, drift: np.ndarray, lag: int, stride: int
+) -> np.ndarray:
+    """Distances (O, N), nm, the sites move in `lag` frames, the drift (F, 3) taken off."""
+    start = origins(replica, lag, stride)
+    moved = replica.positions[start + lag] - replica.positions[start]
+    moved = moved - (drift[start + lag] - drift[start])[:, None]
+    return np.sqrt(np.einsum("onx,onx->on", moved, moved))

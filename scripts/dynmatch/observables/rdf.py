@@ -1,0 +1,64 @@
+"""Radial distribution function."""
+
+import mdtraj
+import numpy as np
+import pandas as pd
+
+from dynmatch.errors import DynmatchError
+from dynmatch.statistics import block_slices, mean_and_error
+from dynmatch.trajectory import SiteTrajectory
+
+CHUNK = 4_000_000
+"""Distances held at once."""
+
+
+def rdf_samples(trajectory: SiteTrajectory, bin_width: float) -> tuple[np.ndarray, np.ndarray]:
+    """g(r) of every time block of every replica, from all frames of `trajectory`.
+
+    Normalised by the number of pairs, N(N-1)/2, so that g = 1 for an ideal gas of any N.
+    Returns the bin centres r (bins,), nm, up to half the shortest box edge, and samples (B, bins).
+
+    Raises DynmatchError when the trajectory has no periodic box.
+    """
+    if trajectory.box is None:
+        raise DynmatchError("the trajectory has no periodic box, so it has no density and no RDF")
+    bins = int(0.5 * np.min(trajectory.box) / bin_width * (1 + 1e-9))
+    pairs = np.stack(np.triu_indices(trajectory.n_sites, 1), axis=1)
+    chunk = max(1, CHUNK // len(pairs))
+    samples = []
+    for replica in trajectory.replicas():
+        for block in block_slices(replica.n_frames):
+            rdf = np.zeros(bins)
+            for start in range(block.start, block.stop, chunk):
+                stop = min(start + chunk, block.stop)
+                r, part = mdtraj.compute_rdf(
+                    _frames(replica, slice(start, stop)),
+                    pairs,
+                    r_range=(0.0, bins * bin_width),
+                    n_bins=bins,
+                )
+                rdf += part * (stop - start) / (block.stop - block.start)
+            samples.append(rdf)
+    return r, np.array(samples)
+
+
+def rdf(trajectory: SiteTrajectory, bin_width: float) -> pd.DataFrame:
+    """Columns r_nm, rdf, error; see `rdf_samples`."""
+    return rdf_table(*rdf_samples(trajectory, bin_width))
+
+
+def rdf_table(r: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
+    """Columns r_nm, rdf, error, from what `rdf_samples` returns."""
+    value, error = mean_and_error(samples)
+    return pd.DataFrame({"r_nm": r, "rdf": value, "error": error})
+
+
+def _frames(trajectory: SiteTrajectory, index: slice) -> mdtraj.Trajectory:
+    positions = trajectory.positions[index]
+    lengths = np.tile(trajectory.box, (len(positions), 1))
+    return mdtraj.Trajectory(
+        positions,
+        trajectory.topology,
+        unitcell_lengths=lengths,
+        unitcell_angles=np.full_like(lengths, 90.0),
+    )

@@ -1,0 +1,54 @@
+"""Tetrahedral order parameter."""
+
+import numpy as np
+import pandas as pd
+
+from dynmatch.errors import DynmatchError
+from dynmatch.observables.neighbours import nearest_directions
+from dynmatch.statistics import block_slices, mean_and_error
+from dynmatch.trajectory import SiteTrajectory
+
+BINS = 200
+
+
+def tetrahedral_order(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
+    """q (F, N) = 1 - 3/8 sum over the 6 pairs of the 4 nearest neighbours of (cos psi + 1/3)^2.
+
+    1 in a perfect tetrahedral network, 0 on average for random directions, -3 at least.
+    J. R. Errington and P. G. Debenedetti, Nature 409, 318 (2001), doi:10.1038/35053024.
+    positions (F, N, 3), nm.
+
+    Raises DynmatchError when there are fewer than 5 sites.
+    """
+    if positions.shape[1] < 5:
+        raise DynmatchError(
+            f"the tetrahedral order needs 5 sites or more, not {positions.shape[1]}"
+        )
+    directions = nearest_directions(positions, box, 4)
+    cosines = directions @ directions.swapaxes(-1, -2)
+    j, k = np.triu_indices(4, 1)
+    return 1 - 3 / 8 * np.sum((cosines[..., j, k] + 1 / 3) ** 2, axis=-1)
+
+
+def tetrahedral_samples(trajectory: SiteTrajectory) -> tuple[np.ndarray, np.ndarray]:
+    """Density of q over all sites and frames of `trajectory`, which integrates to 1.
+
+    Returns the bin centres (bins,), from the lowest sampled bin to q = 1, and samples (B, bins),
+    one per time block and replica.
+    """
+    samples = []
+    for replica in trajectory.replicas():
+        for block in block_slices(replica.n_frames):
+            q = tetrahedral_order(replica.positions[block], replica.box)
+            density, edges = np.histogram(q.clip(-3, 1), BINS, (-3, 1), density=True)
+            samples.append(density)
+    samples = np.array(samples)
+    lowest = np.flatnonzero(samples.any(axis=0))[0]
+    return 0.5 * (edges[1:] + edges[:-1])[lowest:], samples[:, lowest:]
+
+
+def tetrahedral(trajectory: SiteTrajectory) -> pd.DataFrame:
+    """Columns q, density, error; see `tetrahedral_samples`."""
+    q, samples = tetrahedral_samples(trajectory)
+    value, error = mean_and_error(samples)
+    return pd.DataFrame({"q": q, "density": value, "error": error})

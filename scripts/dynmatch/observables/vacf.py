@@ -1,0 +1,43 @@
+"""Velocity autocorrelation function."""
+
+import numpy as np
+import pandas as pd
+
+from dynmatch.observables.correlation import correlation_sums, origin_counts, site_chunks
+from dynmatch.observables.frames import centre_of_mass, lag_times
+from dynmatch.statistics import mean_and_error, ratio_samples
+from dynmatch.trajectory import SiteTrajectory
+
+
+def vacf_samples(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray, np.ndarray]:
+    """<v(0).v(t)> / <v^2> over all sites and time origins, centre-of-mass velocity taken off.
+
+    Lags run from 0 to `length` (ps) or half a replica, frame by frame. Returns lags (L,), ps, and
+    samples (R*B, L), one per block of time origins and replica, whose mean is the ratio of means.
+    Both are empty where the trajectory has no velocities.
+    """
+    if trajectory.velocities is None:
+        return np.empty(0), np.empty((0, 0))
+    replicas = trajectory.replicas()
+    spacing = trajectory.frame_spacing
+    last = min(round(length / spacing), *(replica.n_frames // 2 for replica in replicas))
+    lags = np.arange(last + 1)
+    sums = []
+    for replica in replicas:
+        drift = centre_of_mass(replica.velocities, replica.masses)
+        chunks = site_chunks(replica.velocities, drift)
+        sums.append(sum(correlation_sums(series, lags).sum(axis=(0, 1)) for _, series in chunks))
+    counts = [origin_counts(replica.n_frames, lags) for replica in replicas]
+    products = ratio_samples(np.concatenate(sums), np.concatenate(counts))
+    return lag_times(lags, spacing), ratio_samples(products, products[:, :1])
+
+
+def vacf(trajectory: SiteTrajectory, length: float) -> pd.DataFrame:
+    """Columns lag_ps, vacf, error; see `vacf_samples`."""
+    return vacf_table(*vacf_samples(trajectory, length))
+
+
+def vacf_table(lag: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
+    """Columns lag_ps, vacf, error, from what `vacf_samples` returns."""
+    value, error = mean_and_error(samples) if len(lag) else (lag, lag)
+    return pd.DataFrame({"lag_ps": lag, "vacf": value, "error": error})

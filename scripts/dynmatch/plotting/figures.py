@@ -1,0 +1,34 @@
+"""Every figure by its name, drawn and written."""
+
+from pathlib import Path
+
+from dynmatch.plotting import (
+    diagnostics,
+    free_energy,
+    kinetics,
+    overview,
+    recovery,
+    structure,
+    style,
+)
+from dynmatch.plotting.tables import Results
+
+FIGURES = {
+    "overview": overview.overview,
+    "diagnostics": diagnostics.diagnostics,
+    "rdf": structure.rdf,
+    "adf": structure.adf,
+    "tetrahedral": structure.tetrahedral,
+    "msd": kinetics.msd,
+    "autocorrelations": kinetics.autocorrelations,
+    "van_hove": kinetics.van_hove,
+    "free_energy": free_energy.free_energy,
+    "recovery": recovery.recovery,
+}
+"""Name of a figure -> function of `Results` that draws it."""
+
+
+def render(name: str, results: Results, pdf: str | Path, png: str | Path) -> None:
+    """Draw the figure called `name` and write it to both files."""
+    with style.applied():
+        style.save(FIGURES[name](results), pdf, png)

@@ -1,0 +1,204 @@
+"""Figures of the dynamics: mean squared displacement, autocorrelations, van Hove function."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from dynmatch.observables.msd import RELIABLE, longest_reliable_lag
+from dynmatch.plotting import panels, style
+from dynmatch.plotting.style import REFERENCE
+from dynmatch.plotting.tables import Results
+
+TIME_LABEL = r"time $t$ (ps)"
+RATIO_TOLERANCE = 0.05
+"""Half-width of the band that is drawn around a ratio of one."""
+RATIO_RANGE = (0.5, 1.6)
+"""MSD ratios outside leave the panel, so that what happens near one stays legible."""
+UNRELIABLE = {
+    "facecolor": style.UNRELIABLE_COLOR,
+    "edgecolor": "0.78",
+    "hatch": "////",
+    "linewidth": 0,
+}
+"""Look of the lags at which the reference's MSD is not known."""
+
+
+def draw_msd(main: Axes, lower: Axes, results: Results) -> None:
+    """MSD on logarithmic axes, and its ratio to the reference's below it.
+
+    The training window is shaded; lags at which the reference itself is not known are faded. The
+    grey band around one is the reference's relative error.
+    """
+    panels.curves(main, results, "msd", "lag_ps")
+    models = results.curves("msd")
+    reference = models.pop(REFERENCE)
+    lags = reference["lag_ps"]
+    own_error = (reference["error"] / reference["mean"]).to_numpy()
+    panels.tolerance(lower, 1.0, RATIO_TOLERANCE, f"±{RATIO_TOLERANCE:.0%}")
+    panels.band(lower, lags, 1.0, own_error, "black")
+    for model, curve in models.items():
+        expected = _at_lags(curve["lag_ps"], reference)
+        ratio, error = curve["mean"] / expected, curve["error"] / expected
+        panels.line(lower, model, curve["lag_ps"], ratio, error)
+    low, high = lower.get_ylim()
+    lower.set_ylim(max(low, RATIO_RANGE[0]), min(high, RATIO_RANGE[1]))
+    main.set_yscale("log")
+    panels.log_time(lower, lags.iloc[0], lags.iloc[-1])
+    panels.shade_window(main, results.window, text_y=0.06)
+    panels.shade_window(lower, results.window)
+    for axis in (main, lower):
+        axis.axvspan(_reliable_lag(results), lags.iloc[-1], **UNRELIABLE, alpha=0.7, zorder=3)
+    main.set_ylabel(r"MSD (nm$^2$)")
+    lower.set(xlabel=TIME_LABEL, ylabel="MSD ratio")
+
+
+def _at_lags(lags: pd.Series, curve: pd.DataFrame) -> np.ndarray:
+    """An MSD at other lags, linear in the logarithms; NaN out of its range."""
+    known, mean = np.log(curve["lag_ps"]), np.log(curve["mean"])
+    return np.exp(np.interp(np.log(lags), known, mean, left=np.nan, right=np.nan))
+
+
+def _reliable_lag(results: Results) -> float:
+    return longest_reliable_lag(_reference_msd(results))
+
+
+def _reference_msd(results: Results) -> pd.DataFrame:
+    table = results.tables["msd"]
+    return table[table["model"] == REFERENCE]
+
+
+def unreliable_handles(results: Results) -> list[Artist]:
+    """Legend entry of the lags at which the reference's MSD is not known, if there are any."""
+    if _reliable_lag(results) == _reference_msd(results)["lag_ps"].max():
+        return []
+    return [Patch(**UNRELIABLE, label=f"{results.reference} error > {RELIABLE:.0%}")]
+
+
+def msd(results: Results) -> Figure:
+    """Mean squared displacement with the diffusion constants, and its ratio to the reference."""
+    figure, main, lower = panels.stacked_figure(3.8)
+    draw_msd(main, lower, results)
+    exponent, constants = _diffusion(results)
+    for line, text in zip(main.get_legend_handles_labels()[0], constants, strict=True):
+        line.set_label(f"{line.get_label()}, {text}")
+    main.legend(
+        handles=[*main.get_legend_handles_labels()[0], *unreliable_handles(results)],
+        title=rf"$D$ ($10^{{{exponent}}}$ nm$^2$/ps) ± 1 s.e.",
+        alignment="left",
+        loc="upper left",
+    )
+    figure.align_ylabels()
+    return figure
+
+
+def _diffusion(results: Results) -> tuple[int, list[str]]:
+    """A power of ten, and D with its standard error in units of it for every model."""
+    models = results.curves("diffusion")
+    exponent = int(np.floor(np.log10(models[REFERENCE]["mean"].item())))
+    unit = 10.0**exponent
+    return exponent, [
+        f"{curve['mean'].item() / unit:.2f} ± {curve['error'].item() / unit:.2f}"
+        for curve in models.values()
+    ]
+
+
+def draw_vacf(axis: Axes, results: Results) -> None:
+    """Normalised velocity autocorrelation of the models that have velocities."""
+    panels.curves(axis, results, "vacf", "lag_ps")
+    axis.axhline(0, color="0.7", linewidth=0.5, zorder=0.5)
+    axis.set_xlim(0, results.tables["vacf"]["lag_ps"].max())
+    axis.set_ylabel(r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$")
+    panels.shade_window(axis, results.window, text_y=0.9)
+    without = set(results.curves("scattering")) - set(results.curves("vacf"))
+    if without:
+        names = ", ".join(sorted(map(results.label, without)))
+        axis.text(
+            0.5, 0.8, f"{names}: no velocities", transform=axis.transAxes, ha="center", fontsize=7
+        )
+
+
+def draw_scattering(axis: Axes, results: Results) -> None:
+    """F_s(k, t) at every wave number, which is written on the reference's curve."""
+    models = results.curves("scattering")
+    for model, curve in models.items():
+        text = panels.label(results, model, curve)
+        for _, at_k in curve.groupby("k_per_nm"):
+            panels.line(axis, model, at_k["lag_ps"], at_k["mean"], at_k["error"], text)
+            text = None
+    reference = models[REFERENCE]
+    _semilog(axis, reference)
+    for k, at_k in reference.groupby("k_per_nm"):
+        middle = at_k.loc[(at_k["mean"] - 0.5).abs().idxmin()]
+        axis.text(
+            middle["lag_ps"],
+            middle["mean"],
+            f"{k:g}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            zorder=4,
+        )
+    axis.set(ylabel=r"$F_\mathrm{s}(k, t)$,  $k$ (nm$^{-1}$) on curves", ylim=(-0.03, 1.13))
+    panels.shade_window(axis, results.window, text_y=0.94)
+
+
+def draw_survival(axis: Axes, results: Results) -> None:
+    """Probability that a first-shell neighbour is one again after time t."""
+    panels.curves(axis, results, "survival", "lag_ps")
+    _semilog(axis, results.curves("survival")[REFERENCE])
+    axis.set(ylabel="first-shell survival", ylim=(-0.03, 1.13))
+    panels.shade_window(axis, results.window, text_y=0.94)
+
+
+def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
+    lags = reference["lag_ps"]
+    panels.log_time(axis, lags[lags > 0].min(), lags.max())
+
+
+def autocorrelations(results: Results) -> Figure:
+    """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival."""
+    draw = [draw_scattering, draw_survival]
+    if len(results.tables["vacf"]):
+        draw.insert(0, draw_vacf)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
+    axes = figure.subplots(1, len(draw))
+    for letter, draw_panel, axis in zip("abc", draw, axes, strict=False):
+        draw_panel(axis, results)
+        axis.set_xlabel(TIME_LABEL)
+        style.letter(axis, letter)
+    panels.legend_above(figure, axes[-1])
+    return figure
+
+
+def van_hove(results: Results) -> Figure:
+    """Self part of the van Hove function: how far a site has moved after a time.
+
+    Panels of times within the training window are shaded.
+    """
+    models = results.curves("van_hove")
+    lags = sorted(models[REFERENCE]["lag_ps"].unique())
+    figure = style.new_figure(style.DOUBLE_COLUMN, 2.5)
+    axes = figure.subplots(1, len(lags), squeeze=False)[0]
+    for axis, lag in zip(axes, lags, strict=True):
+        for model, curve in models.items():
+            at_lag = curve[curve["lag_ps"] == lag]
+            text = panels.label(results, model, curve)
+            panels.line(axis, model, at_lag["r_nm"], at_lag["mean"], at_lag["error"], text)
+        if lag <= results.window:
+            axis.set_facecolor(style.WINDOW_COLOR)
+        axis.set_title(f"$t$ = {lag:g} ps")
+        axis.set(xlabel=r"displacement $r$ (nm)", xlim=(0, _reach(models[REFERENCE], lag)))
+        axis.set(ylim=(0, None), ylabel=r"$4\pi r^2 G_\mathrm{s}(r, t)$ (nm$^{-1}$)")
+    panels.legend_above(figure, axes[0], panels.window_handle())
+    return figure
+
+
+def _reach(reference: pd.DataFrame, lag: float) -> float:
+    """Displacement, nm, that 0.1 % of the reference's sites exceed."""
+    at_lag = reference[reference["lag_ps"] == lag]
+    cumulated = at_lag["mean"].cumsum() / at_lag["mean"].sum()
+    return float(at_lag["r_nm"][cumulated < 0.999].max())

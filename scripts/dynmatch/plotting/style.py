@@ -1,0 +1,78 @@
+"""One look for every figure: sizes, model colours and line styles, files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dynmatch.files import replacing
+
+RC_FILE = Path(__file__).with_name("dynmatch.mplstyle")
+SINGLE_COLUMN = 3.4
+"""Width of a figure one column wide, in."""
+DOUBLE_COLUMN = 7.0
+"""Width of a figure two columns wide, in."""
+
+_BLUE, _, _GREEN, _VERMILLION, _PURPLE = seaborn.color_palette("colorblind")[:5]
+WINDOW_COLOR = "#fbf1d3"
+WINDOW_TEXT_COLOR = "#6b5618"
+UNRELIABLE_COLOR = "#e6e6e6"
+UNSAMPLED_COLOR = "#c8c8c8"
+TOLERANCE_COLOR = "#cfe3d2"
+FREE_ENERGY_MAP = "mako"
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How one model is drawn. The line style tells models apart where the colour does not."""
+
+    label: str
+    color: tuple[float, float, float] | str
+    linestyle: str | tuple
+    linewidth: float
+    zorder: float
+
+
+REFERENCE = "reference"
+MODELS = {
+    REFERENCE: ModelStyle("reference", "black", "-", 2.0, 2.0),
+    "bd": ModelStyle("BD", _VERMILLION, (0, (4, 1.6)), 1.1, 2.3),
+    "ld": ModelStyle("LD", _BLUE, "-", 1.1, 2.2),
+    "fm": ModelStyle("FM", _GREEN, (0, (5, 1.2, 1, 1.2)), 1.1, 2.1),
+    "rem": ModelStyle("REM", _PURPLE, (0, (1, 1)), 1.3, 2.1),
+}
+"""Every model that has a style; the reference is a thick line below the others."""
+
+
+def applied():
+    """Context in which figures are made and saved in this style."""
+    return matplotlib.rc_context(fname=RC_FILE)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in, whose panels are laid out without overlap."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def letter(axis: Axes, name: str) -> None:
+    """Write the panel letter above the upper left corner of a panel."""
+    axis.annotate(
+        name,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 3),
+        textcoords="offset points",
+        fontweight="bold",
+        fontsize=9,
+    )
+
+
+def save(figure: Figure, pdf: str | Path, png: str | Path) -> None:
+    """Write the figure as PDF and PNG, the same bytes for the same figure."""
+    with replacing(pdf) as temporary:
+        figure.savefig(temporary, metadata={"CreationDate": None})
+    with replacing(png) as temporary:
+        figure.savefig(temporary)

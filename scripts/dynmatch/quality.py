@@ -1,0 +1,127 @@
+"""Quality check of an all-atom production: did it equilibrate, and is its dynamics sound?"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import openmm
+import pandas as pd
+from scipy.stats import linregress
+
+from dynmatch.errors import DynmatchError
+from dynmatch.observables.msd import diffusion, msd_samples
+from dynmatch.projection import apply_mapping, centre_of_mass_mapping
+from dynmatch.reference import ReferenceSettings
+from dynmatch.segments import Segment
+from dynmatch.statistics import block_means, mean_and_error
+from dynmatch.trajectory import SiteTrajectory, site_topology
+from dynmatch.units import AMU_PER_NM3, BOLTZMANN
+from dynmatch.water import WaterBox, masses
+
+SIGMAS = 5
+TEMPERATURE_OFF = 0.05
+"""Relative deviation of the mean temperature that is a failure where it exceeds SIGMAS errors."""
+DRIFT = 0.2
+"""Drift of the conserved energy, in kB T per ns and degree of freedom, that is a failure."""
+DIFFUSION = (1e-5, 0.1)
+"""Range of D, nm^2/ps, outside of which a box is no liquid (water at 300 K: 2e-3 to 6e-3)."""
+DIFFUSION_FRAMES = 1000
+"""Frames from which D is computed."""
+
+
+def assess(segments: Iterable[Segment], box: WaterBox, settings: ReferenceSettings) -> pd.DataFrame:
+    """Columns quantity, value, error, unit: density, temperature, potential energy, drift and D.
+
+    Errors are standard errors from ten blocks in time, or the spread of the molecules for D.
+    Raises DynmatchError when the production is too short for D.
+    """
+    mass = masses(box.system)
+    groups = [np.array([a.index for a in residue.atoms()]) for residue in box.topology.residues()]
+    matrix = centre_of_mass_mapping(groups, mass)
+    freedom = degrees_of_freedom(box.system)
+    stride = max(settings.frames // DIFFUSION_FRAMES, 1)
+    temperature, energy_time, potential, conserved, centres = [], [], [], [], []
+    first = 0
+    for segment in segments:
+        twice_kinetic = np.sum(segment.velocities**2, axis=-1) @ mass
+        temperature.append(twice_kinetic / (freedom * BOLTZMANN))
+        energy_time.append((first + segment.energy_frames) * settings.frame_spacing)
+        potential.append(segment.potential)
+        conserved.append(segment.conserved)
+        centres.append(apply_mapping(matrix, segment.positions[-first % stride :: stride]))
+        first += len(segment.positions)
+    positions = np.concatenate(centres)
+    sites = SiteTrajectory(
+        positions=positions,
+        time=np.arange(len(positions)) * stride * settings.frame_spacing,
+        masses=np.array([mass[group].sum() for group in groups]),
+        topology=site_topology(["W"] * len(groups), "CG"),
+    )
+    length = len(positions) * sites.frame_spacing
+    coefficient = diffusion(*msd_samples(sites, length / 10), length).iloc[0]
+    energies = np.concatenate(energy_time), np.concatenate(conserved)
+    count = len(groups)
+    rows = [
+        ("density", mass.sum() * AMU_PER_NM3 / box.edge**3, 0.0, "g/cm^3"),
+        ("temperature", *mean_and_error(block_means(np.concatenate(temperature))), "K"),
+        (
+            "potential_energy_per_molecule",
+            *mean_and_error(block_means(np.concatenate(potential) / count)),
+            "kJ/mol",
+        ),
+        (
+            "energy_drift_per_degree_of_freedom",
+            *(1000 * _drift(*energies) / freedom),
+            "kJ/mol/ns",
+        ),
+        (
+            "diffusion",
+            coefficient["d_nm2_per_ps"],
+            coefficient["error_nm2_per_ps"],
+            "nm^2/ps",
+        ),
+    ]
+    return pd.DataFrame(rows, columns=["quantity", "value", "error", "unit"])
+
+
+def degrees_of_freedom(system: openmm.System) -> int:
+    """Three per atom, less the constraints and the motion of the centre of mass."""
+    atoms = np.count_nonzero(masses(system))
+    still = any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces())
+    return 3 * atoms - system.getNumConstraints() - 3 * still
+
+
+def require_sound(table: pd.DataFrame, settings: ReferenceSettings) -> None:
+    """Raise DynmatchError, naming a key of the config, when `assess` shows a plain failure."""
+    value = table.set_index("quantity")["value"]
+    error = table.set_index("quantity")["error"].fillna(0.0)
+    where = settings.where
+    off = abs(value["temperature"] - settings.temperature)
+    if off > max(TEMPERATURE_OFF * settings.temperature, SIGMAS * error["temperature"]):
+        raise DynmatchError(
+            f"all-atom reference: its temperature, {value['temperature']:.1f} +- "
+            f"{error['temperature']:.1f} K, is not the {settings.temperature:g} K asked for; make "
+            f"{where}.equilibration longer or {where}.time_step shorter"
+        )
+    drift, drift_error = (
+        abs(series["energy_drift_per_degree_of_freedom"]) / (BOLTZMANN * settings.temperature)
+        for series in (value, error)
+    )
+    if drift > max(DRIFT, SIGMAS * drift_error):
+        raise DynmatchError(
+            f"all-atom reference: its energy drifts by {drift:.2g} kB T per ns and degree of "
+            f"freedom, more than {DRIFT}; make {where}.time_step, now {settings.time_step:g} ps, "
+            "shorter"
+        )
+    d = value["diffusion"]
+    if not DIFFUSION[0] <= d <= DIFFUSION[1]:
+        state = "is frozen" if d < DIFFUSION[0] else "flies apart"
+        raise DynmatchError(
+            f"all-atom reference: D is {d:.2g} nm^2/ps, so the box {state}; check {where}.density, "
+            f"the temperature, and {where}.time_step"
+        )
+
+
+def _drift(time: np.ndarray, energy: np.ndarray) -> np.ndarray:
+    """Slope of energy (kJ/mol) with time (ps) and its standard error, from means over blocks."""
+    fit = linregress(block_means(time), block_means(energy))
+    return np.array([fit.slope, fit.stderr])

@@ -1,0 +1,29 @@
+"""One figure of one system, from the tables of its reference and of every model and seed."""
+
+from dynmatch.log import rule_log
+from dynmatch.plotting.figures import render
+from dynmatch.plotting.recovery import parameters
+from dynmatch.plotting.tables import Results, collect
+
+REFERENCE_NAMES = {"water": "AA", "known": "truth"}
+
+
+def main(snakemake) -> None:
+    params = snakemake.params
+    tables = {name: collect(name, snakemake.input[name]) for name in params.tables}
+    if snakemake.wildcards.figure == "recovery":
+        truth = params.reference
+        mass = truth["mass"] if truth["dynamics"] == "ld" else None
+        tables["parameters"] = parameters(tables["model"], params.temperature, truth["gamma"], mass)
+    results = Results(
+        tables,
+        tuple(params.lags),
+        params.temperature,
+        params.cutoff,
+        REFERENCE_NAMES[params.kind],
+    )
+    render(snakemake.wildcards.figure, results, snakemake.output.pdf, snakemake.output.png)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,29 @@
+"""Observables of a site trajectory, of the reference and of a model alike, as CSV tables."""
+
+import logging
+from itertools import accumulate
+
+import numpy as np
+
+from dynmatch.files import replacing
+from dynmatch.log import rule_log
+from dynmatch.observables.tables import observe
+from dynmatch.trajectory import read
+
+
+def main(snakemake) -> None:
+    trajectory = read(snakemake.input.trajectory)
+    logging.info("%d frames of %d sites", trajectory.n_frames, trajectory.n_sites)
+    window = {*snakemake.params.lags, *accumulate(snakemake.params.lags)}
+    tables, samples = observe(
+        trajectory, snakemake.params.temperature, snakemake.params.observables, sorted(window)
+    )
+    for name, table in tables.items():
+        with replacing(snakemake.output[name]) as path:
+            table.to_csv(path, index=False, float_format="%.8g")
+    with replacing(snakemake.output.samples) as path:
+        np.savez_compressed(path, **samples)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821

@@ -1,0 +1,41 @@
+"""Rule reference: a box of water, simulated with all its atoms."""
+
+import logging
+from pathlib import Path
+
+from dynmatch.files import replacing
+from dynmatch.log import rule_log
+from dynmatch.quality import assess, require_sound
+from dynmatch.reference import ReferenceSettings, assemble, produce, segments, write_box
+from dynmatch.water import build_box
+
+
+def main(snakemake) -> None:
+    where = f"systems.{snakemake.wildcards.system}.reference"
+    reference = dict(snakemake.params.reference)
+    box = build_box(
+        model=reference.pop("water_model"),
+        molecules=reference.pop("molecules"),
+        density=reference.pop("density"),
+        cutoff=reference.pop("cutoff"),
+        seed=reference["seed"],
+        where=where,
+    )
+    settings = ReferenceSettings(
+        **reference | {"threads": snakemake.threads},
+        temperature=snakemake.params.temperature,
+        where=where,
+    )
+    paths = produce(box, settings, Path(snakemake.params.checkpoint))
+    quality = assess(segments(paths, box, settings), box, settings)
+    logging.info("all-atom reference:\n%s", quality.to_string(index=False))
+    require_sound(quality, settings)
+    first = next(segments(paths, box, settings))
+    write_box(box, first.positions[0], snakemake.output.system, snakemake.output.topology)
+    assemble(segments(paths, box, settings), box, settings, snakemake.output.trajectory)
+    with replacing(snakemake.output.quality) as temporary:
+        quality.to_csv(temporary, index=False)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821
