@@ -15,11 +15,12 @@ rule projection:
         "../envs/openmm.yaml"
     threads: lookup(dpath="systems/{system}/reference/threads", within=config)
     resources:
-        # positions, velocities and forces of all sites in single precision, and a copy of one
+        # positions, velocities and forces of all sites in single precision
         mem_mb=lambda wildcards: 1000
         + round(
-            48e-6
+            36e-6
             * config["systems"][wildcards.system]["reference"]["molecules"]
+            * config["systems"][wildcards.system]["reference"]["replicas"]
             * config["systems"][wildcards.system]["reference"]["length"]
             / config["systems"][wildcards.system]["reference"]["frame_spacing"]
         ),
@@ -29,6 +30,7 @@ rule projection:
         ),
     params:
         platform=lookup(dpath="systems/{system}/reference/platform", within=config),
+        replicas=lookup(dpath="systems/{system}/reference/replicas", within=config),
         length=lookup(dpath="systems/{system}/reference/length", within=config),
         frame_spacing=lookup(dpath="systems/{system}/reference/frame_spacing", within=config),
     message:

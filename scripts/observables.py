@@ -12,7 +12,7 @@ from dynmatch.trajectory import read
 
 
 def main(snakemake) -> None:
-    trajectory = read(snakemake.input.trajectory)
+    trajectory = read(snakemake.input.trajectory, forces=False)
     logging.info("%d frames of %d sites", trajectory.n_frames, trajectory.n_sites)
     window = {*snakemake.params.lags, *accumulate(snakemake.params.lags)}
     tables, samples = observe(

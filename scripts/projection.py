@@ -16,6 +16,7 @@ def main(snakemake) -> None:
         openmm.XmlSerializer.deserialize(xml),
         platform=snakemake.params.platform,
         threads=snakemake.threads,
+        replicas=snakemake.params.replicas,
         frames=round(snakemake.params.length / snakemake.params.frame_spacing),
         where=f"systems.{snakemake.wildcards.system}.reference",
     )

@@ -18,7 +18,6 @@ def main(snakemake) -> None:
         molecules=reference.pop("molecules"),
         density=reference.pop("density"),
         cutoff=reference.pop("cutoff"),
-        seed=reference["seed"],
         where=where,
     )
     settings = ReferenceSettings(
@@ -30,7 +29,7 @@ def main(snakemake) -> None:
     quality = assess(segments(paths, box, settings), box, settings)
     logging.info("all-atom reference:\n%s", quality.to_string(index=False))
     require_sound(quality, settings)
-    first = next(segments(paths, box, settings))
+    first = next(segments(paths, box, settings)[0])
     write_box(box, first.positions[0], snakemake.output.system, snakemake.output.topology)
     assemble(segments(paths, box, settings), box, settings, snakemake.output.trajectory)
     with replacing(snakemake.output.quality) as temporary:

@@ -1,5 +1,6 @@
 """Projection onto centres of mass: conservation laws, forces as gradients, and unwrapping."""
 
+from operator import itemgetter
 from pathlib import Path
 
 import mdtraj
@@ -20,32 +21,36 @@ from dynmatch.projection import (
 )
 from dynmatch.reference import ReferenceSettings, assemble, produce, segments
 from dynmatch.trajectory import read, write
-from dynmatch.water import build_box, masses
+from dynmatch.water import build_box, lattice_positions, masses
 
 MOLECULES = 27
 STEP = 0.002
+FRAMES = CHUNK + 100
+"""Frames of a replica: neither replicas nor chunks begin at the same frames."""
 SETTINGS = ReferenceSettings(
     temperature=300.0,
     time_step=STEP,
     friction=5.0,
     thermostat_frequency=1.0,
+    replicas=2,
     equilibration=0.5,
-    length=STEP * (CHUNK + 100),
+    length=STEP * FRAMES,
     frame_spacing=STEP,
-    segment=STEP * (CHUNK + 100),
+    segment=STEP * FRAMES,
     platform="CPU",
-    threads=1,
+    threads=2,
     seed=1,
 )
+FIELDS = ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")
 GROUPS = [np.array([0, 3]), np.array([1, 2, 4]), np.array([6])]
 MASS = np.array([1.0, 2.0, 3.0, 4.0, 0.0, 9.0, 7.0])
 
 
 @pytest.fixture(scope="module")
 def all_atom(tmp_path_factory):
-    """A short trajectory with a frame at every step: its box, and the file."""
+    """Two short replicas with a frame at every step: their box, and the file."""
     folder = tmp_path_factory.mktemp("all_atom")
-    box = build_box("spce", MOLECULES, density=0.997, cutoff=0.45, seed=1)
+    box = build_box("spce", MOLECULES, density=0.997, cutoff=0.45)
     path = folder / "trajectory.h5"
     assemble(segments(produce(box, SETTINGS, folder), box, SETTINGS), box, SETTINGS, path)
     return box, path
@@ -54,7 +59,7 @@ def all_atom(tmp_path_factory):
 @pytest.fixture(scope="module")
 def projected(all_atom):
     box, path = all_atom
-    return project(path, box.system)
+    return project(path, box.system, threads=2, replicas=2, frames=FRAMES)
 
 
 def rewrite(source: Path, target: Path, **changes) -> Path:
@@ -62,8 +67,7 @@ def rewrite(source: Path, target: Path, **changes) -> Path:
     with mdtraj.formats.HDF5TrajectoryFile(str(source)) as file:
         topology, data = file.topology, file.read()
     fields = {
-        name: changes.get(name, lambda values: values)(getattr(data, name))
-        for name in ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")
+        name: changes.get(name, lambda values: values)(getattr(data, name)) for name in FIELDS
     }
     with mdtraj.formats.HDF5TrajectoryFile(str(target), "w") as file:
         file.topology = topology
@@ -123,12 +127,12 @@ def test_unwrapped_motion_is_continuous_across_the_boundary():
 @pytest.mark.parametrize("model", ["spce", "tip4pew"])
 def test_site_force_is_minus_the_energy_gradient_under_translation_of_a_molecule(model):
     """Central differences: error of order h^2, and 1e-16 E / h from rounding."""
-    box = build_box(model, MOLECULES, density=0.997, cutoff=0.45, seed=2)
+    box = build_box(model, MOLECULES, density=0.997, cutoff=0.45)
+    start = lattice_positions(box, seed=2)
     context = make_context(box.system, openmm.VerletIntegrator(0.001), "Reference", 1)
-    count = len(box.positions) // MOLECULES
-    groups = list(np.arange(len(box.positions)).reshape(MOLECULES, count))
+    groups = list(np.arange(len(start)).reshape(MOLECULES, -1))
     members = (centre_of_mass_mapping(groups, masses(box.system)) > 0).astype(float)
-    forces = apply_mapping(members, atomic_forces(context, box.positions[None]))[0]
+    forces = apply_mapping(members, atomic_forces(context, start[None]))[0]
 
     def energy(positions):
         context.setPositions(positions)
@@ -138,9 +142,9 @@ def test_site_force_is_minus_the_energy_gradient_under_translation_of_a_molecule
     h = 1e-5
     for molecule in (0, 13):
         for axis in range(3):
-            shift = np.zeros_like(box.positions)
+            shift = np.zeros_like(start)
             shift[groups[molecule], axis] = h
-            slope = (energy(box.positions + shift) - energy(box.positions - shift)) / (2 * h)
+            slope = (energy(start + shift) - energy(start - shift)) / (2 * h)
             assert forces[molecule, axis] == pytest.approx(-slope, rel=1e-5, abs=1e-3)
 
 
@@ -164,29 +168,50 @@ def test_projection_conserves_mass_centre_of_mass_and_momentum(all_atom, project
 
 def test_velocities_are_the_rate_of_change_of_positions(projected):
     """x(t + dt) - x(t) = dt v of one leapfrog step, but for the thermostat's scaling half-way."""
-    moved = np.diff(projected.positions.astype(np.float64), axis=0) / STEP
-    scale = projected.velocities.std()
-    np.testing.assert_allclose(moved, projected.velocities[1:], atol=0.02 * scale)
+    for replica in projected.replicas():
+        moved = np.diff(replica.positions.astype(np.float64), axis=0) / STEP
+        scale = replica.velocities.std()
+        np.testing.assert_allclose(moved, replica.velocities[1:], atol=0.02 * scale)
 
 
 def test_forces_accelerate_the_sites(projected):
     """m dv/dt = F for a rigid molecule, up to the thermostat: m v / ps is small against F."""
-    rate = np.diff(projected.velocities.astype(np.float64), axis=0) / STEP
-    expected = projected.masses[:, None] * rate
-    # the velocity after a step was changed by the force before it
-    error = np.std(expected - projected.forces[:-1]) / np.std(projected.forces)
-    assert error < 0.05
+    for replica in projected.replicas():
+        rate = np.diff(replica.velocities.astype(np.float64), axis=0) / STEP
+        expected = replica.masses[:, None] * rate
+        # the velocity after a step was changed by the force before it
+        error = np.std(expected - replica.forces[:-1]) / np.std(replica.forces)
+        assert error < 0.05
+
+
+def test_replicas_are_projected_as_if_each_were_alone(all_atom, projected, tmp_path):
+    """However far apart they are: the second one is three box edges away from the first."""
+    box, path = all_atom
+    away = np.concatenate([np.zeros(FRAMES), np.full(FRAMES, 3 * box.edge)])
+    far = rewrite(path, tmp_path / "far.h5", coordinates=lambda x: x + away[:, None, None])
+    together = project(far, box.system, threads=2, replicas=2).replicas()
+    for index, replica in enumerate(together):
+        half = slice(index * FRAMES, (index + 1) * FRAMES)
+        alone = rewrite(far, tmp_path / "alone.h5", **{field: itemgetter(half) for field in FIELDS})
+        alone = project(alone, box.system)
+        np.testing.assert_allclose(replica.time, STEP * np.arange(FRAMES), atol=1e-6)
+        np.testing.assert_array_equal(replica.time, alone.time)
+        np.testing.assert_array_equal(replica.positions, alone.positions)
+        np.testing.assert_array_equal(replica.velocities, alone.velocities)
+        # single precision: the order in which OpenMM adds up depends on earlier frames
+        np.testing.assert_allclose(replica.forces, alone.forces, atol=0.5)
+    centre = np.mean(together[1].positions - projected.replicas()[1].positions)
+    assert centre == pytest.approx(3 * box.edge, abs=1e-5)
 
 
 def test_wrapped_file_gives_the_same_motion(all_atom, projected, tmp_path):
     box, path = all_atom
     wrapped = rewrite(path, tmp_path / "wrapped.h5", coordinates=lambda x: x % np.float32(box.edge))
     again = project(wrapped, box.system)
-    np.testing.assert_allclose(
-        again.positions - again.positions[0],
-        projected.positions - projected.positions[0],
-        atol=2e-6,
-    )
+    for one, other in zip(again.replicas(), projected.replicas(), strict=True):
+        np.testing.assert_allclose(
+            one.positions - one.positions[0], other.positions - other.positions[0], atol=2e-6
+        )
     # forces change by some 1e5 kJ/mol/nm^2 per nm: single precision moves them a little
     np.testing.assert_allclose(again.forces, projected.forces, atol=0.5)
 
@@ -197,7 +222,7 @@ def test_projected_file_is_read_back(projected, tmp_path):
     again = read(path)
     np.testing.assert_array_equal(again.forces, projected.forces)
     np.testing.assert_array_equal(again.velocities, projected.velocities)
-    np.testing.assert_allclose(again.time, STEP * np.arange(CHUNK + 100), rtol=1e-9)
+    np.testing.assert_allclose(again.time, np.tile(STEP * np.arange(FRAMES), 2), rtol=1e-9)
     assert mdtraj.load(path).n_atoms == MOLECULES
 
 
@@ -222,10 +247,12 @@ def test_missing_file_is_named(all_atom, tmp_path):
         project(tmp_path / "none.h5", all_atom[0].system)
 
 
-def test_too_few_frames_are_counted(all_atom):
+@pytest.mark.parametrize(("replicas", "frames"), [(2, FRAMES + 1), (3, FRAMES)])
+def test_too_few_frames_or_replicas_are_counted(all_atom, replicas, frames):
     box, path = all_atom
-    with pytest.raises(DynmatchError, match="has 600 frames, fewer than the 601 asked for"):
-        project(path, box.system, frames=601)
+    message = rf"has 2 x {FRAMES} frames, fewer than the {replicas} x {frames} asked for"
+    with pytest.raises(DynmatchError, match=message):
+        project(path, box.system, replicas=replicas, frames=frames)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +260,8 @@ def test_too_few_frames_are_counted(all_atom):
     [
         ("time", lambda t: np.where(t > 0.5, t + 0.1, t), "missing or repeated after 0.5 ps"),
         ("time", lambda t: np.where(t > 0.5, t - STEP, t), "missing or repeated after 0.5 ps"),
+        # the first frames of the second replica
+        ("time", lambda t: np.where(np.arange(len(t)) < FRAMES, t, t + STEP), "after 1.198 ps"),
         ("cell_lengths", lambda a: a * np.linspace(1, 1.1, len(a))[:, None], "the box changes"),
         ("cell_angles", lambda a: a - 30, "no orthorhombic periodic box"),
     ],
@@ -245,6 +274,6 @@ def test_trajectory_that_cannot_be_projected_says_why(all_atom, tmp_path, field,
 
 
 def test_system_of_another_size_is_reported(all_atom):
-    other = build_box("spce", 30, density=0.997, cutoff=0.45, seed=1)
+    other = build_box("spce", 30, density=0.997, cutoff=0.45)
     with pytest.raises(DynmatchError, match="does not have the 90 particles"):
         project(all_atom[1], other.system)

@@ -1,11 +1,13 @@
 """All-atom reference: geometry of the box, sampling, and exact continuation of a killed run."""
 
 import logging
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import mdtraj
@@ -20,7 +22,7 @@ from dynmatch.reference import ReferenceSettings, assemble, equilibrate, produce
 from dynmatch.segments import Segment
 from dynmatch.statistics import block_means, mean_and_error
 from dynmatch.units import AMU_PER_NM3, BOLTZMANN
-from dynmatch.water import WATER_MODELS, build_box, masses
+from dynmatch.water import WATER_MODELS, build_box, lattice_positions, masses
 
 DENSITY = 0.997
 SETTINGS = ReferenceSettings(
@@ -28,18 +30,19 @@ SETTINGS = ReferenceSettings(
     time_step=0.002,
     friction=5.0,
     thermostat_frequency=1.0,
+    replicas=2,
     equilibration=1.0,
     length=0.6,
     frame_spacing=0.01,
     segment=0.2,
     platform="CPU",
-    threads=1,
+    threads=2,
     seed=1,
 )
 
 
 def small_box(model: str = "spce", molecules: int = 27, **others):
-    return build_box(model, molecules, DENSITY, **{"cutoff": 0.45, "seed": 1} | others)
+    return build_box(model, molecules, DENSITY, **{"cutoff": 0.45} | others)
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +50,26 @@ def box():
     return small_box()
 
 
+def simulate(box, settings: ReferenceSettings, folder: Path) -> list[list[Segment]]:
+    """Produce what `folder` lacks, and read all of it: the segments of each replica."""
+    return [list(replica) for replica in segments(produce(box, settings, folder), box, settings)]
+
+
 @pytest.fixture(scope="module")
-def unbroken(box, tmp_path_factory):
-    """The segments of one run from beginning to end, and where they are."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    return list(segments(produce(box, SETTINGS, folder), box, SETTINGS))
+def unbroken_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("unbroken")
 
 
-def assert_same(one: list[Segment], other: list[Segment]) -> None:
+@pytest.fixture(scope="module")
+def unbroken(box, unbroken_folder):
+    """The segments of one run from beginning to end, in `unbroken_folder`."""
+    return simulate(box, SETTINGS, unbroken_folder)
+
+
+def assert_same(one: list[list[Segment]], other: list[list[Segment]]) -> None:
     """Equal bit for bit, states in double precision included."""
-    assert len(one) == len(other)
-    for a, b in zip(one, other, strict=True):
+    assert [len(replica) for replica in one] == [len(replica) for replica in other]
+    for a, b in zip(chain(*one), chain(*other), strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
         np.testing.assert_array_equal(a.velocities, b.velocities)
         np.testing.assert_array_equal(a.conserved, b.conserved)
@@ -77,7 +89,7 @@ def test_box_has_the_density_asked_for(molecules):
 def test_molecules_start_on_a_lattice_with_random_orientations():
     count = 343
     box = small_box(molecules=count)
-    atoms = box.positions.reshape(count, 3, 3)
+    atoms = lattice_positions(box, seed=1).reshape(count, 3, 3)
     difference = atoms[:, None, 0] - atoms[None, :, 0]
     difference -= box.edge * np.round(difference / box.edge)
     distance = np.linalg.norm(difference, axis=-1) + 10 * np.eye(count)
@@ -114,7 +126,8 @@ def test_every_model_on_offer_has_a_rigid_molecule_without_charge(model):
     box = small_box(model)
     assert degrees_of_freedom(box.system) == 6 * 27 - 3
     (nonbonded,) = (f for f in box.system.getForces() if isinstance(f, openmm.NonbondedForce))
-    charges = [nonbonded.getParticleParameters(i)[0]._value for i in range(len(box.positions))]
+    count = box.system.getNumParticles()
+    charges = [nonbonded.getParticleParameters(i)[0]._value for i in range(count)]
     np.testing.assert_allclose(np.reshape(charges, (27, -1)).sum(axis=1), 0, atol=1e-6)
 
 
@@ -122,9 +135,8 @@ def test_every_model_on_offer_has_a_rigid_molecule_without_charge(model):
 def production(box, tmp_path_factory):
     """12 ps with a frame every 0.05 ps and an energy every 1 ps; and its kinetic energies."""
     settings = replace(SETTINGS, time_step=0.001, frame_spacing=0.05, equilibration=4.0)
-    settings = replace(settings, length=12.0, segment=12.0)
-    paths = produce(box, settings, tmp_path_factory.mktemp("production"))
-    (segment,) = segments(paths, box, settings)
+    settings = replace(settings, length=12.0, segment=12.0, replicas=1)
+    ((segment,),) = simulate(box, settings, tmp_path_factory.mktemp("production"))
     speed2 = np.sum(segment.velocities**2, axis=-1)
     return segment, speed2 @ masses(box.system) / 2
 
@@ -146,11 +158,13 @@ def test_production_has_the_temperature_asked_for(box, production):
     assert abs(mean - 300) < 4 * error
 
 
-def test_killed_run_continues_as_if_nothing_had_happened(box, unbroken, tmp_path):
-    """SIGKILL in the midst of production; the rest is then simulated bit for bit the same."""
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_killed_run_continues_as_if_nothing_had_happened(box, unbroken, tmp_path, end):
+    """Killed or interrupted in the midst of production; the rest is the same bit for bit."""
     code = (
         "from pathlib import Path; from test_reference import SETTINGS, small_box;"
-        "from dynmatch.reference import produce; import sys;"
+        "from dynmatch.reference import produce; import signal, sys;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "produce(small_box(), SETTINGS, Path(sys.argv[1]))"
     )
     here = Path(__file__).parent
@@ -159,62 +173,105 @@ def test_killed_run_continues_as_if_nothing_had_happened(box, unbroken, tmp_path
         env={"PYTHONPATH": f"{here}:{here.parent / 'scripts'}"},
         stderr=subprocess.DEVNULL,
     )
-    while not (tmp_path / "segment-000.h5").exists():
+    while not list(tmp_path.glob("*/segment-000.h5")):
         assert process.poll() is None, "the run ended before its first segment"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "segment-002.h5").exists()
-    assert_same(list(segments(produce(box, SETTINGS, tmp_path), box, SETTINGS)), unbroken)
+        time.sleep(0.002)
+    process.send_signal(end)
+    assert process.wait(timeout=20) != 0
+    assert not list(tmp_path.glob("*/segment-002.h5"))
+    assert_same(simulate(box, SETTINGS, tmp_path), unbroken)
+
+
+def test_replicas_are_independent_samples_of_one_box(box, unbroken):
+    one, other = (np.concatenate([part.velocities for part in replica]) for replica in unbroken)
+    # as uncorrelated as two draws of 27 x 3 centre-of-mass velocities: 4 sigma
+    one, other = (v[0].reshape(27, 3, 3).mean(axis=1).ravel() for v in (one, other))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(len(one))
+    oxygens = [lattice_positions(box, seed)[::3] for seed in (1, 2)]
+    hydrogens = [lattice_positions(box, seed)[1::3] for seed in (1, 2)]
+    np.testing.assert_array_equal(*oxygens)
+    assert np.abs(hydrogens[0] - hydrogens[1]).max() > 0.1
+
+
+def test_replicas_one_after_the_other_are_those_side_by_side(box, unbroken, tmp_path):
+    assert_same(simulate(box, replace(SETTINGS, threads=1), tmp_path), unbroken)
+
+
+def test_more_replicas_leave_those_before_as_they_are(box, unbroken, tmp_path):
+    produce(box, replace(SETTINGS, replicas=1, threads=1), tmp_path)
+    (before,) = tmp_path.iterdir()
+    written = (before / "segment-002.h5").stat().st_mtime_ns
+    assert_same(simulate(box, SETTINGS, tmp_path), unbroken)
+    assert (before / "segment-002.h5").stat().st_mtime_ns == written
 
 
 def test_longer_run_continues_a_shorter_one(box, unbroken, tmp_path):
     produce(box, replace(SETTINGS, length=0.4), tmp_path)
-    written = (tmp_path / "segment-001.h5").stat().st_mtime_ns
-    assert_same(list(segments(produce(box, SETTINGS, tmp_path), box, SETTINGS)), unbroken)
-    assert (tmp_path / "segment-001.h5").stat().st_mtime_ns == written
+    files = sorted(tmp_path.glob("*/*.h5"))
+    written = [file.stat().st_mtime_ns for file in files]
+    assert len(files) == 4
+    assert_same(simulate(box, SETTINGS, tmp_path), unbroken)
+    assert [file.stat().st_mtime_ns for file in files] == written
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "empty"])
-def test_damaged_segment_is_named_and_simulated_again(box, unbroken, tmp_path, caplog, damage):
-    paths = produce(box, SETTINGS, tmp_path)
-    content = bytearray(paths[1].read_bytes())
+def test_damaged_segment_is_named_and_simulated_again(
+    box, unbroken, unbroken_folder, tmp_path, caplog, damage
+):
+    shutil.copytree(unbroken_folder, tmp_path, dirs_exist_ok=True)
+    sound, damaged = sorted(tmp_path.glob("*/segment-001.h5"))
+    content = bytearray(damaged.read_bytes())
     # velocities follow positions, of the same size: this is within the data
     content[len(content) // 2] ^= 1
     size = {"flipped": len(content), "truncated": len(content) // 2, "empty": 0}[damage]
-    paths[1].write_bytes(content[:size])
+    damaged.write_bytes(content[:size])
+    written = sound.stat().st_mtime_ns
     with caplog.at_level(logging.WARNING):
-        assert_same(list(segments(produce(box, SETTINGS, tmp_path), box, SETTINGS)), unbroken)
-    assert "segment-001.h5" in caplog.text
+        assert_same(simulate(box, SETTINGS, tmp_path), unbroken)
+    assert str(damaged) in caplog.text
     assert "segment-000.h5" not in caplog.text
+    assert sound.stat().st_mtime_ns == written
 
 
 def test_segments_of_other_settings_are_not_continued(box, unbroken, tmp_path, caplog):
     produce(box, replace(SETTINGS, temperature=310.0, length=0.2), tmp_path)
     with caplog.at_level(logging.WARNING):
-        assert_same(list(segments(produce(box, SETTINGS, tmp_path), box, SETTINGS)), unbroken)
+        assert_same(simulate(box, SETTINGS, tmp_path), unbroken)
     assert "other settings" in caplog.text
 
 
-def test_assembled_trajectory_has_neither_gap_nor_repeat(box, unbroken, tmp_path):
+def test_assembled_replicas_have_neither_gap_nor_repeat(box, unbroken, tmp_path):
     # 2.5 segments
     settings = replace(SETTINGS, length=0.5)
     path = tmp_path / "trajectory.h5"
     assemble(unbroken, box, settings, path)
     trajectory = mdtraj.load(path)
-    np.testing.assert_allclose(trajectory.time, 0.01 * np.arange(50), rtol=1e-6)
-    joined = np.concatenate([segment.positions for segment in unbroken])
-    np.testing.assert_array_equal(trajectory.xyz, joined[:50])
+    np.testing.assert_allclose(trajectory.time, np.tile(0.01 * np.arange(50), 2), rtol=1e-6)
     np.testing.assert_allclose(trajectory.unitcell_lengths, box.edge, rtol=1e-6)
     assert [residue.n_atoms for residue in trajectory.topology.residues] == [3] * 27
-    # 10 fs of thermal motion: 0.027 nm for a hydrogen at its mean speed
-    step = np.abs(np.diff(trajectory.xyz, axis=0)).max(axis=(1, 2))
-    assert step.max() < 0.15
+    for replica, positions in zip(unbroken, np.split(trajectory.xyz, 2), strict=True):
+        joined = np.concatenate([segment.positions for segment in replica])
+        np.testing.assert_array_equal(positions, joined[:50])
+        # 10 fs of thermal motion: 0.027 nm for a hydrogen at its mean speed
+        step = np.abs(np.diff(positions, axis=0)).max(axis=(1, 2))
+        assert step.max() < 0.15
 
 
-def test_quality_passes_a_sound_production(box, unbroken, tmp_path):
+def test_quality_of_all_replicas_is_their_mean(box, unbroken):
     table = assess(unbroken, box, SETTINGS).set_index("quantity")
+    alone = [assess([one], box, SETTINGS).set_index("quantity")["value"] for one in unbroken]
     assert table["value"]["density"] == pytest.approx(DENSITY, rel=1e-9)
+    for quantity in (
+        "temperature",
+        "potential_energy_per_molecule",
+        "energy_drift_per_degree_of_freedom",
+    ):
+        mean = (alone[0][quantity] + alone[1][quantity]) / 2
+        assert table["value"][quantity] == pytest.approx(mean, rel=1e-12)
+    energies = [one["potential_energy_per_molecule"] for one in alone]
+    apart = "potential_energy_difference_of_replicas"
+    assert table["value"][apart] == pytest.approx(abs(energies[0] - energies[1]), rel=1e-9)
+    assert alone[0][apart] == 0
     energy = table["value"]["potential_energy_per_molecule"]
     # SPC/E at 298 K: -46.7 kJ/mol (Berendsen 1987, without polarisation correction)
     assert energy == pytest.approx(-46.7, abs=5)
@@ -224,6 +281,7 @@ def test_quality_passes_a_sound_production(box, unbroken, tmp_path):
     ("quantity", "value", "key"),
     [
         ("temperature", 330.0, "water.reference.equilibration"),
+        ("potential_energy_difference_of_replicas", 0.7, "not at equilibrium.*equilibration"),
         ("energy_drift_per_degree_of_freedom", -3.0, "water.reference.time_step"),
         ("diffusion", 1e-7, "frozen"),
         ("diffusion", 1.0, "flies apart"),
@@ -232,6 +290,7 @@ def test_quality_passes_a_sound_production(box, unbroken, tmp_path):
 def test_quality_fails_a_production_that_is_no_liquid_at_rest(quantity, value, key):
     sound = {
         "temperature": (300.0, 2.0),
+        "potential_energy_difference_of_replicas": (0.2, 0.1),
         "energy_drift_per_degree_of_freedom": (0.01, 0.01),
         "diffusion": (2.3e-3, 1e-4),
     }

@@ -1,6 +1,7 @@
 r"""The classifier f_phi: a score for a window of trajectory, invariant as the physics is.
 
-What it sees of site i in a window of T frames, from positions alone (no kinetic feature is defined):
+What it sees of site i in a window of T frames, from positions alone, without any predefined
+kinetic feature:
 
     rank 0  sum_j h_c(r_ij(t))                       per frame t and radial channel c
     rank 1  sum_j h_c(r_ij(t)) u_ij(t)               per frame and channel, and
@@ -8,12 +9,13 @@ What it sees of site i in a window of T frames, from positions alone (no kinetic
     rank 2  sum_j h_c(r_ij(t)) (u u^T - 1/3)         per frame and channel
 
 with Gaussian channels h_c that vanish at the cutoff. Learned linear mixtures over frames, channels
-and displacements give a few scalars, vectors and tensors per site; their inner products feed a small
-network, and the score is the mean over sites. It is invariant under permutation of sites, rotation,
-translation and periodic images, and sees space and time at once.
+and displacements give a few scalars, vectors and tensors per site; their inner products feed a
+small network, and the score is the mean over sites. It is invariant under permutation of sites,
+rotation, translation and periodic images, and sees space and time at once.
 
 The mean displacement of all sites is removed: total momentum is conserved in the all-atom system,
-whereas each coarse-grained site has a bath of its own, and the drift of the whole box is not dynamics.
+whereas each coarse-grained site has a bath of its own, and the drift of the whole box is not
+dynamics.
 """
 
 from dataclasses import dataclass
@@ -43,7 +45,7 @@ class ClassifierForm:
 
 
 class FrameFeatures(NamedTuple):
-    """Moments of one or many frames: (..., N, C), (..., N, C, 3) and (..., N, C, 6)."""
+    """Moments of one or many frames: (..., N, C), (..., N, 3, C) and (..., N, 6, C)."""
 
     rank0: Array
     rank1: Array
@@ -53,8 +55,8 @@ class FrameFeatures(NamedTuple):
 class WindowFeatures(NamedTuple):
     """What the classifier sees of each site of a window.
 
-    rank0 (..., N, T*C), rank1 (..., N, T*C + T-1, 3) with the displacements last,
-    rank2 (..., N, T*C, 6).
+    rank0 (..., N, T*C), rank1 (..., N, 3, T*C + T-1) with the displacements last,
+    rank2 (..., N, 6, T*C).
     """
 
     rank0: Array
@@ -78,8 +80,8 @@ def frame_features(form: ClassifierForm, positions: Array, box: Array) -> FrameF
     h = smooth[..., None] * jnp.exp(-0.5 * ((r[..., None] - centres) / width) ** 2)
     tensor = jnp.stack([u[..., a] * u[..., b] - (a == b) / 3.0 for a, b in TENSOR], -1)
     basis = jnp.concatenate([jnp.ones((n, n, 1)), u, tensor], -1)
-    moments = jnp.einsum("ijc,ijk->ick", h, basis)
-    return FrameFeatures(moments[..., 0], moments[..., 1:4], moments[..., 4:])
+    moments = jnp.einsum("ijk,ijc->ikc", basis, h)
+    return FrameFeatures(moments[:, 0], moments[:, 1:4], moments[:, 4:])
 
 
 def displacements(positions: Array) -> Array:
@@ -91,12 +93,13 @@ def displacements(positions: Array) -> Array:
 def assemble(frames: FrameFeatures, steps: Array) -> WindowFeatures:
     """Join the features of the frames (..., T, N, C, ...) with displacements (..., T-1, N, 3)."""
 
-    def join(x, rank):
-        x = jnp.moveaxis(x, -3 - rank, -2 - rank)
-        return x.reshape((*x.shape[: -2 - rank], -1, *x.shape[x.ndim - rank :]))
+    def join(x, axis):
+        """(..., T, N, [k,] C) -> (..., N, [k,] T*C)"""
+        x = jnp.moveaxis(x, axis, -2)
+        return x.reshape((*x.shape[:-2], -1))
 
-    rank1 = jnp.concatenate([join(frames.rank1, 1), jnp.moveaxis(steps, -3, -2)], -2)
-    return WindowFeatures(join(frames.rank0, 0), rank1, join(frames.rank2, 1))
+    rank1 = jnp.concatenate([join(frames.rank1, -4), jnp.moveaxis(steps, -3, -1)], -1)
+    return WindowFeatures(join(frames.rank0, -3), rank1, join(frames.rank2, -4))
 
 
 def window_features(form: ClassifierForm, positions: Array, box: Array) -> WindowFeatures:
@@ -118,8 +121,8 @@ def standard_scale(features: WindowFeatures) -> Scale:
     """Mean and root mean square of every feature over windows (W, N, ...) of the reference."""
     mean0 = jnp.mean(features.rank0, (0, 1))
     scale0 = jnp.std(features.rank0, (0, 1))
-    scale1 = jnp.sqrt(jnp.mean(features.rank1**2, (0, 1, 3)))
-    scale2 = jnp.sqrt(jnp.mean(features.rank2**2 * TENSOR_WEIGHTS, (0, 1, 3)))
+    scale1 = jnp.sqrt(jnp.mean(features.rank1**2, (0, 1, 2)))
+    scale2 = jnp.sqrt(jnp.mean(features.rank2**2 * TENSOR_WEIGHTS[:, None], (0, 1, 2)))
     floor = 1e-3
     return Scale(
         mean0,
@@ -132,8 +135,8 @@ def standard_scale(features: WindowFeatures) -> Scale:
 def standardise(scale: Scale, features: WindowFeatures) -> WindowFeatures:
     return WindowFeatures(
         (features.rank0 - scale.mean0) / scale.scale0,
-        features.rank1 / scale.scale1[:, None],
-        features.rank2 / scale.scale2[:, None],
+        features.rank1 / scale.scale1,
+        features.rank2 / scale.scale2,
     )
 
 
@@ -146,15 +149,14 @@ class Classifier(nn.Module):
     def __call__(self, features: WindowFeatures) -> Array:
         form = self.form
 
-        def mixture(name, x, size):
-            weights = self.param(name, nn.initializers.lecun_normal(), (x.shape[-2], size))
-            return jnp.einsum("...ck,cm->...mk", x, weights)
+        def mixture(x, size):
+            return nn.Dense(size, use_bias=False)(x)
 
         scalars = nn.Dense(form.scalars)(features.rank0)
-        vectors = mixture("vectors", features.rank1, form.vectors)
-        tensors = mixture("tensors", features.rank2, form.tensors)
-        vv = jnp.einsum("...ak,...bk->...ab", vectors, vectors)
-        tt = jnp.einsum("...ak,...bk,k->...ab", tensors, tensors, TENSOR_WEIGHTS)
+        vectors = mixture(features.rank1, form.vectors)
+        tensors = mixture(features.rank2, form.tensors)
+        vv = jnp.einsum("...ka,...kb->...ab", vectors, vectors)
+        tt = jnp.einsum("...ka,...kb,k->...ab", tensors, tensors, TENSOR_WEIGHTS)
         upper = np.triu_indices(form.vectors), np.triu_indices(form.tensors)
         x = jnp.concatenate([scalars, vv[..., *upper[0]], tt[..., *upper[1]]], -1)
         for width in form.hidden:

@@ -5,8 +5,8 @@ Both run in the scaled time tau = alpha t of Wang & Voth (arXiv:2504.06505):
     Brownian   dR/dtau = F/gamma + sqrt(2 kB T/gamma) xi(tau)
     Langevin   m d2R/dtau2 = F - gamma dR/dtau + sqrt(2 kB T gamma) xi(tau)
 
-Only alpha/gamma (Brownian), gamma/alpha and m/alpha^2 (Langevin) can be identified from trajectories.
-gamma has units amu/ps, m amu, alpha none.
+Only alpha/gamma (Brownian), gamma/alpha and m/alpha^2 (Langevin) can be identified from
+trajectories. gamma has units amu/ps, m amu, alpha none.
 """
 
 from collections.abc import Callable
@@ -56,8 +56,8 @@ def brownian(force: Callable, shift: Callable, dt: Array, kT: float, gamma: Arra
 
         R_{n+1} = R_n + dt F(R_n)/gamma + sqrt(2 kT dt/gamma) (xi_n + xi_{n+1})/2
 
-    costs what Euler-Maruyama (JAX-MD's `brownian`) costs, and samples the Boltzmann distribution with
-    an error of second order in dt instead of first (doi:10.1093/amrx/abs010, doi:10.1098/rspa.2016.0138).
+    costs what Euler-Maruyama (JAX-MD's `brownian`) costs, and samples the Boltzmann distribution
+    with an error of second order in dt instead of first (doi:10.1093/amrx/abs010).
     """
 
     def init_fn(key: Array, position: Array, **kwargs) -> BrownianState:

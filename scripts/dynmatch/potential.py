@@ -9,7 +9,8 @@ cutoff, s = |d|^2:
 
 with learnable radial channels h_c(s) = (1 - s)^3 p_c(s), p_c in Bernstein form. The invariants are
 m0_c, m1_c.m1_c' and m2_c:m2_c', that is, sums over pairs of neighbours of h h', h h' cos and
-h h' cos^2 terms, so that a linear E is an ordinary three-body potential and a network E goes beyond it.
+h h' cos^2 terms, so that a linear E is an ordinary three-body potential and a network E goes
+beyond it.
 
 The pair term is a cubic spline in r on top of a fixed repulsive core. Before a simulation the
 parameters are turned into `Tables` once: the pair force over r as a table on a uniform grid in r^2,

@@ -8,7 +8,9 @@ atoms of one group and cancel in the sum.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import mdtraj
@@ -25,7 +27,7 @@ from dynmatch.trajectory import SiteTrajectory, site_topology
 from dynmatch.water import masses
 
 CHUNK = 500
-"""All-atom frames in memory at a time: some 40 MB for a thousand atoms."""
+"""All-atom frames in memory at a time: some 60 MB for a thousand atoms."""
 
 
 def centre_of_mass_mapping(groups: Sequence[np.ndarray], mass: np.ndarray) -> csr_array:
@@ -90,59 +92,67 @@ def project(
     system: openmm.System,
     platform: str = "CPU",
     threads: int = 1,
+    replicas: int = 1,
     frames: int = 2,
     where: str = "reference",
 ) -> SiteTrajectory:
     """One site at the centre of mass of each residue of the all-atom trajectory at `path`.
 
     The file has MDTraj's HDF5 layout with the particles of `system`, wrapped into the box or not,
-    and is read in chunks. Velocities are None where the file has none. Forces are evaluated anew,
-    frame by frame, on the OpenMM `platform`; `where` is the config section that messages name.
+    and is read in chunks. It may hold several replicas: the time returns to its first value at the
+    first frame of each, and sites are unwrapped within a replica. Velocities are None where the
+    file has none. Forces are evaluated anew, frame by frame, on the OpenMM `platform` in `threads`
+    contexts side by side; `where` is the config section that messages name.
 
     Raises DynmatchError, naming the file, when it is unreadable or truncated, has fewer than the
-    `frames` asked for, does not belong to `system`, has no constant orthorhombic box, or misses or
-    repeats frames.
+    `replicas` of at least `frames` that are asked for, does not belong to `system`, has no constant
+    orthorhombic box, or misses or repeats frames.
     """
     mass = masses(system)
-    integrator = openmm.VerletIntegrator(0.001)
-    context = make_context(system, integrator, platform, threads, where)
-    with _reading(path), mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
+    contexts = [
+        make_context(system, openmm.VerletIntegrator(0.001), platform, 1, where)
+        for _ in range(threads)
+    ]
+    with (
+        _reading(path),
+        mdtraj.formats.HDF5TrajectoryFile(str(path)) as file,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         topology = file.topology
         if topology is None or topology.n_atoms != len(mass):
             raise DynmatchError(
                 f"{path}: its topology does not have the {len(mass)} particles of the OpenMM system"
             )
-        total = len(file)
-        if total < frames:
-            raise DynmatchError(f"{path}: has {total} frames, fewer than the {frames} asked for")
+        time = file.root.time.read().astype(np.float64)
+        edges = _replica_edges(path, time, replicas, frames)
         groups = [np.array([atom.index for atom in r.atoms]) for r in topology.residues]
         matrix = centre_of_mass_mapping(groups, mass)
         members = (matrix > 0).astype(np.float64)
         box = _box(path, file)
-        context.setPeriodicBoxVectors(*np.diag(box))
-        shape = (total, len(groups), 3)
+        for context in contexts:
+            context.setPeriodicBoxVectors(*np.diag(box))
+        shape = (len(time), len(groups), 3)
         positions = np.empty(shape, np.float32)
         velocities = np.empty(shape, np.float32) if "velocities" in file.root else None
         forces = np.empty(shape, np.float32)
-        time = np.empty(total)
-        last = None
-        with tqdm(total=total, desc="projection", unit=" frames", mininterval=1) as bar:
-            for start in range(0, total, CHUNK):
-                data = file.read(n_frames=CHUNK)
-                now = slice(start, start + len(data.coordinates))
-                if not np.array_equal(data.cell_lengths, np.tile(box, (len(data.time), 1))):
+        with tqdm(total=len(time), desc="projection", unit=" frames", mininterval=1) as bar:
+            for now in _chunks(edges):
+                count = now.stop - now.start
+                data = file.read(n_frames=count)
+                if not np.array_equal(data.cell_lengths, np.tile(box, (count, 1))):
                     raise DynmatchError(f"{path}: the box changes; simulate at constant volume")
                 whole = make_whole(data.coordinates.astype(np.float64), groups, box)
+                shares = pool.map(atomic_forces, contexts, np.array_split(whole, threads))
                 sites = apply_mapping(matrix, whole)
-                sites = unwrap(sites, sites[0] if last is None else last, box)
+                if now.start in edges:
+                    last = sites[0]
+                sites = unwrap(sites, last, box)
                 last = sites[-1]
                 positions[now] = sites
                 if velocities is not None:
                     velocities[now] = apply_mapping(matrix, data.velocities)
-                forces[now] = apply_mapping(members, atomic_forces(context, whole))
-                time[now] = data.time
-                bar.update(len(data.time))
-    _check_times(path, time)
+                forces[now] = apply_mapping(members, np.concatenate(list(shares)))
+                bar.update(count)
     return SiteTrajectory(
         positions=positions,
         time=time - time[0],
@@ -176,7 +186,22 @@ def _box(path: str | Path, file: mdtraj.formats.HDF5TrajectoryFile) -> np.ndarra
     return file.root.cell_lengths[0].astype(np.float64)
 
 
+def _replica_edges(path: str | Path, time: np.ndarray, replicas: int, frames: int) -> list[int]:
+    """Index of the first frame of each replica, and the number of all frames."""
+    edges = [*np.flatnonzero(time == time[:1]).tolist(), len(time)]
+    shortest = min((end - start for start, end in pairwise(edges)), default=0)
+    if len(edges) - 1 < replicas or shortest < frames:
+        raise DynmatchError(
+            f"{path}: has {len(edges) - 1} x {shortest} frames, fewer than the {replicas} x "
+            f"{frames} asked for (replicas x frames)"
+        )
+    for start, end in pairwise(edges):
+        _check_times(path, time[start:end])
+    return edges
+
+
 def _check_times(path: str | Path, time: np.ndarray) -> None:
+    """Raise DynmatchError where the frames of a replica are not evenly spaced."""
     steps = np.diff(time)
     # MDTraj keeps times in single precision
     tolerance = 0.01 * steps[0] + 2 * np.spacing(np.float32(time[-1]))
@@ -186,3 +211,10 @@ def _check_times(path: str | Path, time: np.ndarray) -> None:
             f"{path}: frames are missing or repeated after {time[uneven[0]]:g} ps, where the frame "
             f"spacing changes from {steps[0]:g} to {steps[uneven[0]]:g} ps"
         )
+
+
+def _chunks(edges: Sequence[int]) -> Iterator[slice]:
+    """All frames in slices of at most `CHUNK` that do not cross an edge."""
+    for start, end in pairwise(edges):
+        for first in range(start, end, CHUNK):
+            yield slice(first, min(first + CHUNK, end))

@@ -1,11 +1,19 @@
-"""All-atom reference: equilibration, then production in segments that a killed run goes on from."""
+"""All-atom reference: independent replicas, side by side, that a killed run goes on from.
+
+Each replica has a start of its own and is equilibrated, and then produced in segments; after each
+of them is a checkpoint. A small box gains little from more than one thread, so that cores are used
+best by one replica each.
+"""
 
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import mdtraj
@@ -18,7 +26,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
 from dynmatch.platforms import make_context
 from dynmatch.segments import Segment, count_good, read_segment, write_segment
-from dynmatch.water import WaterBox
+from dynmatch.water import WaterBox, lattice_positions
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +38,15 @@ ENERGY_SPACING = 1.0
 class ReferenceSettings:
     """How the box is simulated; times in ps, rates in 1/ps, temperature in K.
 
-    `where` is the section of the config that messages name.
+    `equilibration` and `length` are those of each replica; `threads` is the number of cores for all
+    of them together; `where` is the section of the config that messages name.
     """
 
     temperature: float
     time_step: float
     friction: float
     thermostat_frequency: float
+    replicas: int
     equilibration: float
     length: float
     frame_spacing: float
@@ -51,8 +61,13 @@ class ReferenceSettings:
         return round(self.frame_spacing / self.time_step)
 
     @property
+    def equilibration_frames(self) -> int:
+        """Time of the equilibration, in frames."""
+        return round(self.equilibration / self.frame_spacing)
+
+    @property
     def frames(self) -> int:
-        """Frames of the whole production."""
+        """Frames in the production of a replica."""
         return round(self.length / self.frame_spacing)
 
     @property
@@ -61,8 +76,13 @@ class ReferenceSettings:
 
     @property
     def segments(self) -> int:
-        """Segments that hold at least all frames; the last one is simulated to its end as well."""
+        """Segments of a replica that hold all its frames; the last too is simulated to its end."""
         return -(-self.frames // self.frames_per_segment)
+
+    @property
+    def side_by_side(self) -> int:
+        """Replicas that are simulated at the same time."""
+        return min(self.threads, self.replicas)
 
 
 def check(settings: ReferenceSettings) -> None:
@@ -84,57 +104,124 @@ def check(settings: ReferenceSettings) -> None:
             )
 
 
-def produce(box: WaterBox, settings: ReferenceSettings, folder: Path) -> list[Path]:
-    """Simulate the segments that `folder` lacks; return the paths of all of them, in order.
+def produce(box: WaterBox, settings: ReferenceSettings, folder: Path) -> list[list[Path]]:
+    """Simulate the segments that `folder` lacks; return the paths of all, in order, by replica.
 
     Each segment starts in a new OpenMM context from the state that the one before ended with, so a
-    run that was interrupted and one that was not go through the same states: on one thread of the
-    CPU or Reference platform their trajectories are equal bit for bit. Without any segment the box
-    is equilibrated first.
+    run that was interrupted and one that was not go through the same states: with a thread for each
+    replica on the CPU or Reference platform their trajectories are equal bit for bit. A replica
+    without any segment is equilibrated first. When one fails, the others stop at their next frame.
 
     Raises DynmatchError for settings that cannot be simulated, a platform that is not there, and a
     simulation that blows up.
     """
     check(settings)
-    fingerprint = _fingerprint(box.system, settings)
-    paths = [folder / f"segment-{index:03d}.h5" for index in range(settings.segments)]
-    done = count_good(paths, fingerprint)
-    if done == 0:
-        logger.info("equilibration: %g ps", settings.equilibration)
-        state = equilibrate(box, settings)
-    else:
-        logger.info("continuing after %d of %d segments in %s", done, len(paths), folder)
-        state = read_segment(paths[done - 1], fingerprint).end_state
-    frames = settings.frames_per_segment
-    with _SimulationBar("production", len(paths) * frames, done * frames, settings) as bar:
-        for path in paths[done:]:
-            segment = simulate_segment(box.system, state, settings, bar.update)
-            write_segment(path, segment, fingerprint)
-            state = segment.end_state
+    paths = [
+        [
+            folder / f"replica-{replica}" / f"segment-{index:03d}.h5"
+            for index in range(settings.segments)
+        ]
+        for replica in range(settings.replicas)
+    ]
+    done = [
+        count_good(own, _fingerprint(box.system, settings, replica))
+        for replica, own in enumerate(paths)
+    ]
+    for replica, count in enumerate(done):
+        if count:
+            logger.info(
+                "replica %d continues after %d of %d segments", replica, count, settings.segments
+            )
+    with _SimulationBar(settings, done) as bar:
+
+        def continue_replica(replica: int, report: Callable[[], None]) -> None:
+            _produce_replica(box, settings, replica, paths[replica], done[replica], report)
+
+        _side_by_side(continue_replica, settings, bar.update)
     return paths
 
 
-def equilibrate(box: WaterBox, settings: ReferenceSettings) -> str:
-    """Minimise, draw velocities, and run Langevin dynamics; return the final state as XML.
+def _produce_replica(
+    box: WaterBox,
+    settings: ReferenceSettings,
+    replica: int,
+    paths: Sequence[Path],
+    done: int,
+    report: Callable[[], None],
+) -> None:
+    """Simulate and write the segments of one replica that come after the `done` first ones."""
+    fingerprint = _fingerprint(box.system, settings, replica)
+    if done == 0:
+        state = equilibrate(box, settings, replica, report)
+    else:
+        state = read_segment(paths[done - 1], fingerprint).end_state
+    for path in paths[done:]:
+        segment = simulate_segment(box.system, state, settings, report)
+        write_segment(path, segment, fingerprint)
+        state = segment.end_state
 
+
+def _side_by_side(
+    task: Callable[[int, Callable[[], None]], None],
+    settings: ReferenceSettings,
+    report: Callable[[], object],
+) -> None:
+    """Run task(replica, report) for all replicas, in threads: OpenMM computes outside of the GIL.
+
+    The report that a task gets calls `report`, one thread at a time. When a task raises, or the
+    user interrupts, it makes the other tasks end, and then what was raised is raised here.
+    """
+    stopping = threading.Event()
+    lock = threading.Lock()
+
+    def report_or_stop() -> None:
+        if stopping.is_set():
+            raise _Stopped
+        with lock:
+            report()
+
+    with ThreadPoolExecutor(settings.side_by_side) as pool:
+        runs = [pool.submit(task, replica, report_or_stop) for replica in range(settings.replicas)]
+        try:
+            for run in as_completed(runs):
+                run.result()
+        except BaseException:
+            stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Stopped(Exception):
+    """Ends a replica because of what happened to another one."""
+
+
+def equilibrate(
+    box: WaterBox,
+    settings: ReferenceSettings,
+    replica: int = 0,
+    report: Callable[[], object] = lambda: None,
+) -> str:
+    """Put the molecules on a lattice, minimise, draw velocities, and run Langevin dynamics.
+
+    Lattice, velocities and noise are those of the replica. Returns the final state as XML; `report`
+    is called after every time in which production will write a frame.
     Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), doi:10.1021/acs.jpca.9b02771.
     """
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.time_step
     )
-    integrator_seed, velocity_seed = _seeds(settings.seed)
-    integrator.setRandomNumberSeed(integrator_seed)
+    lattice_seed, velocity_seed, noise_seed = _seeds(settings.seed, replica)
+    integrator.setRandomNumberSeed(noise_seed)
     context = _context(box.system, integrator, settings)
-    context.setPositions(box.positions)
+    context.setPositions(lattice_positions(box, lattice_seed))
     context.computeVirtualSites()
     context.applyConstraints(integrator.getConstraintTolerance())
     openmm.LocalEnergyMinimizer.minimize(context)
     context.setVelocitiesToTemperature(settings.temperature, velocity_seed)
-    frames = round(settings.equilibration / settings.frame_spacing)
-    with _SimulationBar("equilibration", frames, 0, settings) as bar, _blow_up(settings):
-        for _ in range(frames):
+    with _blow_up(settings):
+        for _ in range(settings.equilibration_frames):
             integrator.step(settings.steps_per_frame)
-            bar.update()
+            report()
     return openmm.XmlSerializer.serialize(context.getState(positions=True, velocities=True))
 
 
@@ -187,14 +274,16 @@ def simulate_segment(
 
 
 def segments(
-    paths: Sequence[Path], box: WaterBox, settings: ReferenceSettings
-) -> Iterator[Segment]:
-    """Read what `produce` wrote, one segment at a time.
+    paths: Sequence[Sequence[Path]], box: WaterBox, settings: ReferenceSettings
+) -> list[Iterator[Segment]]:
+    """Read what `produce` wrote, by replica, one segment at a time.
 
     Raises DynmatchError when a segment is damaged.
     """
-    fingerprint = _fingerprint(box.system, settings)
-    return (read_segment(path, fingerprint) for path in paths)
+    return [
+        map(partial(read_segment, fingerprint=_fingerprint(box.system, settings, replica)), own)
+        for replica, own in enumerate(paths)
+    ]
 
 
 def write_box(
@@ -208,52 +297,60 @@ def write_box(
 
 
 def assemble(
-    parts: Iterable[Segment], box: WaterBox, settings: ReferenceSettings, path: str | Path
+    replicas: Iterable[Iterable[Segment]],
+    box: WaterBox,
+    settings: ReferenceSettings,
+    path: str | Path,
 ) -> None:
-    """Join segments into one trajectory of MDTraj's HDF5 layout, atomically.
+    """Join the segments of all replicas into one trajectory of MDTraj's HDF5 layout, atomically.
 
-    It holds all particles: positions (nm, not wrapped), velocities (nm/ps), time (ps, 0 at the
-    first frame) and box. Frames beyond the length asked for are left out.
+    Replicas follow each other. It holds all particles: positions (nm, not wrapped), velocities
+    (nm/ps), time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
+    for are left out.
     """
     with replacing(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w", compression=None) as file:
             file.topology = mdtraj.Topology.from_openmm(box.topology)
-            first = 0
-            for segment in parts:
-                count = min(len(segment.positions), settings.frames - first)
-                file.write(
-                    coordinates=segment.positions[:count],
-                    velocities=segment.velocities[:count],
-                    time=((first + np.arange(count)) * settings.frame_spacing).astype(np.float32),
-                    cell_lengths=np.full((count, 3), box.edge, np.float32),
-                    cell_angles=np.full((count, 3), 90.0, np.float32),
-                )
-                first += count
+            for replica in replicas:
+                first = 0
+                for segment in replica:
+                    count = min(len(segment.positions), settings.frames - first)
+                    time = (first + np.arange(count)) * settings.frame_spacing
+                    file.write(
+                        coordinates=segment.positions[:count],
+                        velocities=segment.velocities[:count],
+                        time=time.astype(np.float32),
+                        cell_lengths=np.full((count, 3), box.edge, np.float32),
+                        cell_angles=np.full((count, 3), 90.0, np.float32),
+                    )
+                    first += count
 
 
 _SPEED = unit.nanometer / unit.picosecond
 _ENERGY = unit.kilojoule_per_mole
 
 
-def _fingerprint(system: openmm.System, settings: ReferenceSettings) -> str:
-    """A digest of all that decides the course of a simulation, its length and machine left out."""
+def _fingerprint(system: openmm.System, settings: ReferenceSettings, replica: int) -> str:
+    """A digest of all that decides the course of a replica, its length and machine left out."""
     decisive = asdict(settings)
-    for key in ("length", "segment", "platform", "threads", "where"):
+    for key in ("replicas", "length", "segment", "platform", "threads", "where"):
         del decisive[key]
-    decisive["frames_per_segment"] = settings.frames_per_segment
+    decisive |= {"replica": replica, "frames_per_segment": settings.frames_per_segment}
     text = openmm.XmlSerializer.serialize(system) + json.dumps(decisive, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _seeds(seed: int) -> list[int]:
-    """Two positive seeds: OpenMM takes 0 for "choose one at random"."""
-    return [int(word >> 2) + 1 for word in np.random.SeedSequence(seed).generate_state(2)]
+def _seeds(seed: int, replica: int) -> list[int]:
+    """Three positive seeds: OpenMM takes 0 for "choose one at random"."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(replica,))
+    return [int(word >> 2) + 1 for word in sequence.generate_state(3)]
 
 
 def _context(
     system: openmm.System, integrator: openmm.Integrator, settings: ReferenceSettings
 ) -> openmm.Context:
-    return make_context(system, integrator, settings.platform, settings.threads, settings.where)
+    threads = settings.threads // settings.side_by_side
+    return make_context(system, integrator, settings.platform, threads, settings.where)
 
 
 @contextmanager
@@ -269,14 +366,21 @@ def _blow_up(settings: ReferenceSettings) -> Iterator[None]:
 
 
 class _SimulationBar(tqdm):
-    """A progress bar over frames that shows ps and ns/day."""
+    """A progress bar over the frames of all replicas that shows ps and ns/day.
 
-    def __init__(self, title: str, frames: int, done: int, settings: ReferenceSettings):
+    `done` has the number of segments that each replica has already.
+    """
+
+    def __init__(self, settings: ReferenceSettings, done: Sequence[int]):
         self._spacing = settings.frame_spacing
+
+        def frames(segments: int) -> int:
+            return settings.equilibration_frames + segments * settings.frames_per_segment
+
         super().__init__(
-            desc=title,
-            total=frames,
-            initial=done,
+            desc="all atoms",
+            total=settings.replicas * frames(settings.segments),
+            initial=sum(frames(count) for count in done if count),
             mininterval=1,
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {time} [{elapsed}<{remaining}, {speed}]",
         )

@@ -17,7 +17,6 @@ import numpy as np
 import optax
 from jax import Array, lax, random
 
-from dynmatch import dynamics as engine
 from dynmatch import potential, rollout
 from dynmatch.dynamics import Dynamics
 from dynmatch.learning_data import LearningData
@@ -119,7 +118,7 @@ def minimise(
             parameters, moments, states, random.fold_in(key, number)
         )
         keep = min(0.99, number / (number + 10.0))
-        averaged = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, averaged, parameters)
+        averaged = optax.incremental_update(parameters, averaged, 1 - keep)
         seen.append(np.asarray(states.position))
         if number % REPORT_EVERY == 0 or number == updates:
             error = np.abs(_pair_histogram(np.concatenate(seen), data.box) - target)

@@ -1,14 +1,14 @@
 r"""Windows of coarse-grained trajectory, and the gradient of a function of them.
 
-A window is a set of frames separated by `lags`. Going forward, every lag is simulated in full. Going
-back, the cotangent of a frame is carried through the last `gradient_steps` steps before that frame
-only, scaled at every step by exp(-dt/t_d): trajectories are chaotic, and the undamped tangent grows
-beyond any use within a picosecond. At the fixed point of the minimax game the cotangent vanishes, so
-that damping does not move it.
+A window is a set of frames separated by `lags`. Going forward, every lag is simulated in full.
+Going back, the cotangent of a frame is carried through the last `gradient_steps` steps before that
+frame only, scaled at every step by exp(-dt/t_d): trajectories are chaotic, and the undamped tangent
+grows beyond any use within a picosecond. At the fixed point of the minimax game the cotangent
+vanishes, so that damping does not move it.
 
 Two properties of conservative forces make the way back cheap: the Hessian is symmetric, so that
-the vector-Jacobian product of the force is a directional derivative of it, and the cotangent v_s that
-arrives at the force of step s gives the gradient of the potential's parameters as
+the vector-Jacobian product of the force is a directional derivative of it, and the cotangent v_s
+that arrives at the force of step s gives the gradient of the potential's parameters as
 sum_s d(F(x_s).v_s)/dtheta, which is evaluated at every `parameter_stride`-th step only.
 """
 
@@ -122,9 +122,7 @@ def _advance(plan, generator, dynamics, tables, state, steps: int):
             neighbours=nearest(plan, state.position),
             push=jnp.zeros_like(state.position),
         )
-        return lax.fori_loop(
-            0, length, lambda _, s: generator.step(dynamics, s, **kwargs), state
-        )
+        return lax.fori_loop(0, length, lambda _, s: generator.step(dynamics, s, **kwargs), state)
 
     blocks, rest = divmod(steps, plan.rebuild)
     state = lax.fori_loop(0, blocks, lambda _, s: block(s, plan.rebuild), state)
@@ -223,7 +221,7 @@ def _tables_cotangent(plan, tables, visited, cotangents, neighbours):
             u = lambda y: potential.energy(plan.form, tables, y, box, lists)  # noqa: E731
             return jax.jvp(u, (x,), (v,))[1]
 
-        per_block = jax.vmap(one, in_axes=(0, 0, None))
-        return -plan.parameter_stride * jnp.sum(jax.vmap(per_block)(visited, cotangents, neighbours))
+        per_block = jax.vmap(jax.vmap(one, in_axes=(0, 0, None)))
+        return -plan.parameter_stride * jnp.sum(per_block(visited, cotangents, neighbours))
 
     return jax.grad(work)(tables)

@@ -2,8 +2,8 @@ r"""Dynamics matching: the minimax game between a generator of trajectories and 
 
     theta* = argmax_theta { min_phi [ <f_phi(R_0:T)>_Q(theta) - <f_phi(M(r_0:T))>_P ] }
 
-(Wang & Voth, arXiv:2504.06505). P are windows of the projected all-atom trajectory, Q windows of the
-coarse-grained model; theta = potential, gamma, alpha and (Langevin) m. One update:
+(Wang & Voth, arXiv:2504.06505). P are windows of the projected all-atom trajectory, Q windows of
+the coarse-grained model; theta = potential, gamma, alpha and (Langevin) m. One update:
 
 1. W persistent replicas of the model are continued over one window each;
 2. the classifier takes a few steps on these windows against fresh reference windows;
@@ -31,6 +31,8 @@ from dynmatch.learning_data import LearningData
 from dynmatch.rollout import RolloutPlan
 
 DYNAMICS = ("gamma", "alpha", "mass")
+WARM_UP = 15
+"""Updates over which the rates of the generator rise."""
 MOVING_AVERAGE = 0.95
 """Of the score gap and its floor, per update."""
 
@@ -66,11 +68,10 @@ class Reference(NamedTuple):
     offsets: Array
     starts: Array
     held_out: Array
-    scale: Scale
 
 
 class GameState(NamedTuple):
-    """Everything an update changes. `parameters` = {"potential", "dynamics"}, the latter ln values."""
+    """Everything an update changes; `parameters` = {"potential", "dynamics": ln values}."""
 
     parameters: dict
     averaged: dict
@@ -89,6 +90,7 @@ class Game(NamedTuple):
 
     init: Callable
     update: Callable
+    restart: Callable
 
 
 def dynamics_of(parameters: dict) -> Dynamics:
@@ -96,7 +98,7 @@ def dynamics_of(parameters: dict) -> Dynamics:
     return Dynamics(*(jnp.exp(parameters["dynamics"][name]) for name in DYNAMICS))
 
 
-def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> Reference:
+def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> tuple[Reference, Scale]:
     """Features of all reference frames, and their standardisation."""
     box = jnp.asarray(data.box, jnp.float32)
     positions = jnp.asarray(data.frames)
@@ -109,12 +111,9 @@ def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> Referen
         jnp.asarray(data.offsets),
         jnp.asarray(data.starts),
         jnp.asarray(data.held_out),
-        None,
     )
     some = data.starts[:: max(1, len(data.starts) // 256)]
-    return reference._replace(
-        scale=judge.standard_scale(reference_windows(reference, jnp.asarray(some)))
-    )
+    return reference, judge.standard_scale(reference_windows(reference, jnp.asarray(some)))
 
 
 def reference_windows(reference: Reference, starts: Array) -> WindowFeatures:
@@ -125,58 +124,67 @@ def reference_windows(reference: Reference, starts: Array) -> WindowFeatures:
 
 
 def make_game(
-    plan: RolloutPlan, form: judge.ClassifierForm, settings: GameSettings, reference: Reference
+    plan: RolloutPlan, form: judge.ClassifierForm, settings: GameSettings, scale: Scale
 ) -> Game:
-    """The game's `init(key, parameters) -> GameState` and `update(state, reference, rate) -> ...`.
+    """The game's functions, compiled:
 
-    `rate` scales all rates of the generator; `update` returns the new state and the metrics of
-    history.csv as scalars.
+    init(key, parameters, reference) -> GameState
+    update(state, reference, rate) -> GameState, metrics
+    restart(key, state, reference) -> GameState with fresh replicas, from frames of the reference
+
+    `rate` scales all rates of the generator; the metrics are scalars for history.csv. The reference
+    is an argument, not part of the program: it can be large.
     """
     box = jnp.asarray(plan.box, jnp.float32)
     classifier = Classifier(form)
     classifier_adam = optax.adam(settings.classifier_rate, b1=0.0, b2=0.99)
-    adam = _generator_optimiser(settings)
+    adam = _generator_optimiser(plan.kind, settings)
 
     def tabulate(parameters):
         return potential.tabulate(plan.form, parameters)
 
     def features(frames):
         one = lambda x: judge.window_features(form, x, box)  # noqa: E731
-        return judge.standardise(reference.scale, lax.map(one, frames))
+        return judge.standardise(scale, lax.map(one, frames))
 
     def score(variables, frames):
         return jnp.mean(classifier.apply(variables, features(frames)))
 
     def draw(reference, key, starts, count):
         chosen = starts[random.randint(key, (count,), 0, starts.shape[0])]
-        return judge.standardise(reference.scale, reference_windows(reference, chosen))
+        return judge.standardise(scale, reference_windows(reference, chosen))
 
-    def init(key, parameters) -> GameState:
-        key, first, noise, weights = random.split(key, 4)
-        chosen = reference.starts[
-            random.randint(first, (settings.windows,), 0, reference.starts.shape[0])
-        ]
-        replicas = rollout.start(
+    def fresh_replicas(key, parameters, reference):
+        first, noise = random.split(key)
+        count = settings.windows
+        chosen = random.randint(first, (count,), 0, reference.starts.shape[0])
+        return rollout.start(
             plan,
             dynamics_of(parameters),
             tabulate(parameters["potential"]),
-            random.split(noise, settings.windows),
-            reference.positions[chosen],
+            random.split(noise, count),
+            reference.positions[reference.starts[chosen]],
         )
-        example = draw(reference, first, reference.starts, 2)
-        variables = classifier.init(weights, example)
+
+    def init(key, parameters, reference: Reference) -> GameState:
+        key, first, weights = random.split(key, 3)
+        variables = classifier.init(weights, draw(reference, first, reference.starts, 2))
         return GameState(
-            parameters,
-            parameters,
-            adam.init(parameters),
-            variables,
-            classifier_adam.init(variables),
-            replicas,
-            key,
-            jnp.int32(0),
-            jnp.float32(0.0),
-            jnp.float32(0.0),
+            parameters=parameters,
+            averaged=parameters,
+            moments=adam.init(parameters),
+            classifier=variables,
+            classifier_moments=classifier_adam.init(variables),
+            replicas=fresh_replicas(first, parameters, reference),
+            key=key,
+            update=jnp.int32(0),
+            score_gap=jnp.float32(0.0),
+            gap_floor=jnp.float32(0.0),
         )
+
+    def restart(key, state: GameState, reference: Reference) -> GameState:
+        replicas = fresh_replicas(key, state.parameters, reference)
+        return state._replace(replicas=replicas, key=random.fold_in(key, 1))
 
     def classifier_step(carry, key, generated, reference):
         variables, moments = carry
@@ -258,31 +266,90 @@ def make_game(
         }
         return state, metrics
 
-    return Game(jax.jit(init), jax.jit(update))
+    return Game(jax.jit(init), jax.jit(update), jax.jit(restart))
 
 
-def _generator_optimiser(settings: GameSettings) -> optax.GradientTransformation:
-    """Adam per group of parameters, gradients clipped per group, rates on a cosine decay."""
+def _generator_optimiser(kind: str, settings: GameSettings) -> optax.GradientTransformation:
+    """Adam per group of the potential's parameters, `shared_adam` for the dynamics.
 
-    def group(rate):
-        schedule = optax.cosine_decay_schedule(rate, settings.updates, alpha=0.02)
+    The rates rise over the first updates, while the classifier learns what to look at, and fall on
+    a cosine: constant rates would end in noise. Gradients are clipped per group.
+    """
+
+    def group(rate, scale):
+        schedule = optax.warmup_cosine_decay_schedule(
+            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates, 0.02 * rate
+        )
         return optax.chain(
-            optax.clip_by_global_norm(1.0),
-            optax.adam(schedule, b1=0.8, b2=0.99),
+            optax.clip_by_global_norm(1.0), scale, optax.scale_by_learning_rate(schedule)
         )
 
+    adam = optax.scale_by_adam(b1=0.8, b2=0.99)
     groups = {
-        "pair": group(settings.pair_rate),
-        "radial": group(settings.radial_rate),
-        "network": group(settings.network_rate),
-        "dynamics": group(settings.dynamics_rate),
-        "frozen": optax.set_to_zero(),
+        "pair": group(settings.pair_rate, adam),
+        "radial": group(settings.radial_rate, adam),
+        "network": group(settings.network_rate, adam),
+        "dynamics": group(
+            settings.dynamics_rate,
+            optax.chain(
+                identifiable_directions(kind, settings.freeze), shared_adam(b1=0.8, b2=0.99)
+            ),
+        ),
     }
     labels = {
         "potential": {"pair": "pair", "radial": "radial", "network": "network"},
-        "dynamics": {n: "frozen" if n in settings.freeze else "dynamics" for n in DYNAMICS},
+        "dynamics": "dynamics",
     }
     return optax.partition(groups, labels)
+
+
+def identifiable_directions(kind: str, freeze: tuple[str, ...]) -> optax.GradientTransformation:
+    """Precondition the gradient of (ln gamma, ln alpha, ln m) by the metric of what can be seen.
+
+    Trajectories determine u = (ln gamma/alpha, ln m/alpha^2), the second for Langevin dynamics
+    only. With J the Jacobian of u, steepest ascent in u is (J^T J)^+ times the gradient: a step in
+    alpha for the sake of gamma/alpha takes m along, and the direction that changes nothing is not
+    walked at all. Frozen parameters are columns of zeros in J, and stay.
+    """
+    columns = {"alpha": (-1.0, -2.0), "gamma": (1.0, 0.0), "mass": (0.0, 1.0)}
+    jacobian = np.array([[0.0, 0.0] if name in freeze else columns[name] for name in columns]).T
+    jacobian = jacobian[: 2 if kind == "ld" else 1]
+    metric = jnp.asarray(np.linalg.pinv(jacobian.T @ jacobian), jnp.float32)
+
+    def update(gradient, state, parameters=None):
+        # the leaves of a dictionary come in the order of its sorted keys, that of `columns`
+        leaves, structure = jax.tree.flatten(gradient)
+        return jax.tree.unflatten(structure, list(metric @ jnp.stack(leaves))), state
+
+    return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
+
+
+class SharedAdamState(NamedTuple):
+    count: Array
+    mean: optax.Updates
+    square: Array
+
+
+def shared_adam(b1: float, b2: float) -> optax.GradientTransformation:
+    """Adam with one second moment for all parameters: the steps keep the gradient's direction.
+
+    ln gamma, ln alpha and ln m have no scales of their own that would need equalising. Plain Adam
+    would move the one that the windows say nothing about as fast as the others, on noise alone.
+    """
+
+    def init(parameters):
+        zeros = jax.tree.map(jnp.zeros_like, parameters)
+        return SharedAdamState(jnp.int32(0), zeros, jnp.float32(0.0))
+
+    def update(gradient, state, parameters=None):
+        count = state.count + 1
+        mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, gradient)
+        square = b2 * state.square + (1 - b2) * optax.global_norm(gradient) ** 2
+        scale = jnp.sqrt(square / (1 - b2**count)) + 1e-12
+        step = jax.tree.map(lambda m: m / (1 - b1**count) / scale, mean)
+        return step, SharedAdamState(count, mean, square)
+
+    return optax.GradientTransformation(init, update)
 
 
 def identifiable(kT: float, gamma: float, alpha: float, mass: float) -> dict[str, float]:
@@ -292,7 +359,3 @@ def identifiable(kT: float, gamma: float, alpha: float, mass: float) -> dict[str
         "gamma_over_alpha": gamma / alpha,
         "mass_over_alpha2": mass / alpha**2,
     }
-
-
-def is_finite(metrics: dict) -> bool:
-    return all(np.isfinite(value) for value in metrics.values())

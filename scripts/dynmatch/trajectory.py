@@ -6,6 +6,7 @@ first frame of each. MDTraj, MDAnalysis and VMD open the file as it is; what MDT
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import mdtraj
@@ -64,7 +65,7 @@ class SiteTrajectory:
         """The independent runs in this trajectory, split where the time restarts."""
         starts = np.flatnonzero(np.diff(self.time) <= 0) + 1
         edges = [0, *starts.tolist(), self.n_frames]
-        return [self.frames(slice(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [self.frames(slice(a, b)) for a, b in pairwise(edges)]
 
 
 def site_topology(names: list[str], residue: str) -> mdtraj.Topology:
@@ -87,16 +88,16 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
                 cell["cell_lengths"] = np.tile(np.asarray(trajectory.box, np.float32), (frames, 1))
                 cell["cell_angles"] = np.full((frames, 3), 90.0, np.float32)
             if trajectory.velocities is not None:
-                cell["velocities"] = trajectory.velocities.astype(np.float32)
+                cell["velocities"] = trajectory.velocities.astype(np.float32, copy=False)
             file.write(
-                coordinates=trajectory.positions.astype(np.float32),
+                coordinates=trajectory.positions.astype(np.float32, copy=False),
                 time=trajectory.time.astype(np.float32),
                 **cell,
             )
         with tables.open_file(str(temporary), "a") as file:
             _add_array(file, "site_masses", np.asarray(trajectory.masses, np.float64), "amu")
             if trajectory.forces is not None:
-                forces = trajectory.forces.astype(np.float32)
+                forces = trajectory.forces.astype(np.float32, copy=False)
                 _add_array(file, "site_forces", forces, "kilojoules_per_mole/nanometer")
 
 
@@ -105,18 +106,25 @@ def _add_array(file: tables.File, name: str, array: np.ndarray, units: str) -> N
     node.attrs["units"] = units
 
 
-def read(path: str | Path) -> SiteTrajectory:
-    """Read a trajectory written by `write`.
+def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> SiteTrajectory:
+    """Read a trajectory written by `write`; what is not asked for is left on disk.
 
     Raises DynmatchError, naming the file, when it is missing, truncated or not of this layout.
     """
     try:
         with mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
             topology = file.topology
-            data = file.read()
         with tables.open_file(str(path)) as file:
+
+            def array(name):
+                return file.get_node("/", name).read() if name in file.root else None
+
+            positions = file.root.coordinates.read()
+            time = file.root.time.read().astype(np.float64)
             masses = file.root.site_masses.read()
-            forces = file.root.site_forces.read() if "/site_forces" in file else None
+            box = file.root.cell_lengths[0] if "cell_lengths" in file.root else None
+            v = array("velocities") if velocities else None
+            f = array("site_forces") if forces else None
     except (
         OSError,
         tables.HDF5ExtError,
@@ -125,12 +133,11 @@ def read(path: str | Path) -> SiteTrajectory:
         KeyError,
     ) as error:
         raise DynmatchError(
-            f"{path}: cannot be read as a site trajectory (missing, truncated or of another layout): "
-            f"{str(error).splitlines()[0]}; delete it and run the rule that makes it again"
+            f"{path}: cannot be read as a site trajectory (missing, truncated or of another "
+            f"layout): {str(error).splitlines()[0]}; delete it and run the rule that makes it again"
         ) from error
-    box = None if data.cell_lengths is None else np.asarray(data.cell_lengths[0], np.float64)
-    time = _even_times(np.asarray(data.time, np.float64))
-    return SiteTrajectory(data.coordinates, time, masses, topology, box, data.velocities, forces)
+    box = None if box is None else np.asarray(box, np.float64)
+    return SiteTrajectory(positions, _even_times(time), masses, topology, box, v, f)
 
 
 def _even_times(time: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A periodic box of rigid water as OpenMM topology, system and starting positions."""
+"""A periodic box of rigid water: OpenMM topology and system, and positions to start from."""
 
 import math
 from dataclasses import dataclass
@@ -21,24 +21,22 @@ HOH_ANGLE = math.radians(109.47)
 
 @dataclass(frozen=True)
 class WaterBox:
-    """A box before minimisation.
+    """What all replicas have in common.
 
     topology   OpenMM topology of all particles, virtual sites included
     system     OpenMM system: particle-mesh Ewald, rigid molecules, centre of mass at rest
-    positions  (n, 3) nm; the model's constraints and virtual sites are not yet applied
     edge       edge of the cubic box, nm
     """
 
     topology: app.Topology
     system: openmm.System
-    positions: np.ndarray
     edge: float
 
 
 def build_box(
-    model: str, molecules: int, density: float, cutoff: float, seed: int, where: str = "reference"
+    model: str, molecules: int, density: float, cutoff: float, where: str = "reference"
 ) -> WaterBox:
-    """Put molecules on a cubic lattice with random orientations, at a mass density in g/cm^3.
+    """A cube of `molecules` at a mass density in g/cm^3.
 
     `cutoff` (nm) is the real-space cutoff; `where` is the config section that messages name.
     Raises DynmatchError for an unknown model and a cutoff beyond half the box.
@@ -69,12 +67,20 @@ def build_box(
     vectors = np.eye(3) * edge
     topology.setPeriodicBoxVectors(vectors * unit.nanometer)
     system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in vectors))
-    positions = _lattice(molecules, edge, np.random.default_rng(seed))
-    sites = system.getNumParticles() // molecules
+    return WaterBox(topology, system, edge)
+
+
+def lattice_positions(box: WaterBox, seed: int) -> np.ndarray:
+    """Positions (n, 3), nm: molecules on a cubic lattice, with random orientations.
+
+    The model's constraints and virtual sites are not yet applied.
+    """
+    molecules = box.topology.getNumResidues()
+    sites = box.system.getNumParticles() // molecules
+    atoms = _lattice(molecules, box.edge, np.random.default_rng(seed))
     # a virtual site starts on its oxygen: OpenMM computes where it belongs
-    virtual = np.repeat(positions[:, :1], sites - 3, axis=1)
-    positions = np.concatenate([positions, virtual], axis=1).reshape(-1, 3)
-    return WaterBox(topology, system, positions, edge)
+    virtual = np.repeat(atoms[:, :1], sites - 3, axis=1)
+    return np.concatenate([atoms, virtual], axis=1).reshape(-1, 3)
 
 
 def masses(system: openmm.System) -> np.ndarray:

@@ -1,0 +1,38 @@
+"""JAX set up for one job: device, threads, and a cache of compiled programs that jobs share."""
+
+import os
+from pathlib import Path
+
+from dynmatch.errors import DynmatchError
+
+CACHE = ".cache/jax"
+"""In the working folder; JAX_COMPILATION_CACHE_DIR overrides it."""
+
+
+def configure(device: str, threads: int) -> None:
+    """To be called before the first computation of a process.
+
+    device  "cpu" or "gpu"
+    threads CPU threads that XLA may use; with one, results are the same bit for bit at every run
+
+    Raises DynmatchError when a GPU is asked for and JAX finds none.
+    """
+    flags = "" if threads > 1 else "--xla_cpu_multi_thread_eigen=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    # the size of XLA's thread pool on the CPU
+    os.environ["NPROC"] = str(threads)
+    # XLA warns, in 2 kB a program, about tuning hints of its own that a cached program records
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["JAX_PLATFORMS"] = {"cpu": "cpu", "gpu": "cuda"}[device]
+
+    import jax
+
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(CACHE).resolve()))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        raise DynmatchError(
+            "device: gpu, but JAX finds no GPU here; set device: cpu, or install the cuda extra"
+        ) from error

@@ -1,0 +1,374 @@
+"""One training from reference trajectory to model: start values, structural start, the game.
+
+This is where wall time, checkpoints, progress and second chances live; the mathematics is in
+`relative_entropy`, `training` and `rollout`.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import random
+from tqdm import tqdm
+
+from dynmatch import checkpoint, potential, relative_entropy, training
+from dynmatch.classifier import ClassifierForm
+from dynmatch.errors import DynmatchError
+from dynmatch.learning_data import LearningData, learning_data, potential_of_mean_force
+from dynmatch.model import Model
+from dynmatch.observables.msd import diffusion, msd_samples
+from dynmatch.rollout import RolloutPlan
+from dynmatch.trajectory import SiteTrajectory
+from dynmatch.units import BOLTZMANN
+
+WINDOW_SPACING = 0.5
+"""About the time between two possible starts of reference windows, ps."""
+GRADIENT_SPAN = 3.0
+"""Damping times before each frame through which the gradient is carried."""
+REBUILD = 10
+NEIGHBOUR_SKIN = 0.05
+"""nm beyond the three-body cutoff within which neighbours are kept between two searches."""
+CHECKPOINT_SECONDS = 20.0
+START_COLUMNS = ["update", "minutes", "rdf_error", "gradient_norm"]
+SECOND_CHANCES = 2
+LARGEST_GRADIENT = 1e4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: the model, its history, and how it ended."""
+
+    model: Model
+    history: list[dict]
+    start: list[dict]
+    ended_by: str
+    converged: bool
+    minutes: float
+
+
+@dataclass
+class Progress:
+    """What a checkpoint keeps beside the game's state."""
+
+    history: list[dict] = field(default_factory=list)
+    start: list[dict] = field(default_factory=list)
+    seconds: float = 0.0
+    rate: float = 1.0
+    chances_used: int = 0
+
+
+def train(
+    trajectory: SiteTrajectory,
+    kind: str,
+    temperature: float,
+    potential_settings: dict,
+    settings: dict,
+    seed: int,
+    folder: str | Path,
+) -> Trained:
+    """Train a "bd" or "ld" model on `trajectory`.
+
+    potential_settings, settings  the sections `potential` and `training` of a system's config
+    folder                        for checkpoints; a killed training continues from there
+
+    Raises DynmatchError when the training diverges more than twice, or does not fit the data.
+    """
+    kT = BOLTZMANN * temperature
+    data = learning_data(trajectory, settings["lags"], WINDOW_SPACING)
+    mass = float(np.mean(trajectory.masses))
+    form, parameters = start_potential(trajectory, kT, potential_settings)
+    plan = make_plan(kind, form, kT, data, settings)
+    game_settings = make_settings(settings)
+    classifier_form = ClassifierForm(
+        cutoff=form.cutoff,
+        inner=0.85 * form.core,
+        channels=settings["classifier"]["channels"],
+        hidden=tuple(settings["classifier"]["hidden"]),
+    )
+    key = random.PRNGKey(seed)
+    start_key, game_key = random.split(key)
+    reference, scale = training.prepare_reference(classifier_form, data)
+    game = training.make_game(plan, classifier_form, game_settings, scale)
+    initial = {
+        "potential": parameters,
+        "dynamics": start_dynamics(trajectory, kT, mass, settings["initial"]),
+    }
+    fingerprint = _fingerprint(trajectory, kind, kT, potential_settings, settings, seed)
+
+    template = jax.eval_shape(game.init, game_key, initial, reference)
+    found = checkpoint.load(folder, fingerprint, template)
+    begun = time.monotonic()
+    if found is None:
+        progress = Progress()
+        if settings["start"]["updates"]:
+            initial["potential"] = structural_start(
+                form, parameters, data, mass, start_key, settings, progress.start.append
+            )
+        state = game.init(game_key, initial, reference)
+    else:
+        state, progress = found[0], Progress(**found[1])
+        logging.info("continuing from the checkpoint of update %d", len(progress.history))
+
+    state, ended_by, seconds = play(
+        game, state, reference, progress, settings, kT, folder, fingerprint, begun
+    )
+    averaged = state.averaged
+    values = {name: float(jnp.exp(averaged["dynamics"][name])) for name in training.DYNAMICS}
+    model = Model(
+        kind=kind,
+        form=form,
+        parameters=averaged["potential"],
+        gamma=values["gamma"],
+        alpha=values["alpha"],
+        mass=values["mass"],
+        temperature=temperature,
+        time_step=plan.time_step,
+    )
+    converged = has_converged(progress.history)
+    if not converged:
+        logging.warning(
+            "the training has not converged: the score gap (%.2g) is above its floor (%.2g), or D0 "
+            "still moves; raise training.minutes and training.updates",
+            progress.history[-1]["score_gap_smoothed"],
+            progress.history[-1]["gap_floor"],
+        )
+    return Trained(model, progress.history, progress.start, ended_by, converged, seconds / 60)
+
+
+def start_potential(
+    trajectory: SiteTrajectory, kT: float, settings: dict
+) -> tuple[potential.PotentialForm, dict]:
+    """Form and start parameters: u(r) = -kB T ln g(r), continued by the core, and E near zero."""
+    r, w = potential_of_mean_force(trajectory, kT, spacing=1.0)
+    core = float(r[0] * (max(w[0], kT) / kT) ** (1 / 12))
+    form = potential.PotentialForm(
+        cutoff=settings["cutoff"],
+        three_body_cutoff=settings["three_body_cutoff"],
+        core=core,
+        thermal_energy=kT,
+        pair_basis=settings["pair_basis"],
+        radial_channels=settings["radial_channels"],
+        hidden=tuple(settings["hidden"]),
+    )
+    parameters = potential.initialise(form, random.PRNGKey(0))
+    inside = r < form.cutoff
+    below = np.arange(0.5 * core, r[0], 0.005)
+    wall = w[0] + kT * (potential.core_energy(form, below) - potential.core_energy(form, r[:1]))
+    coefficients = potential.fit_pair(
+        form, np.concatenate([below, r[inside]]), np.concatenate([wall, w[inside]])
+    )
+    parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
+    return form, parameters
+
+
+def start_dynamics(trajectory: SiteTrajectory, kT: float, mass: float, factors: dict) -> dict:
+    """ln of gamma = kB T/D (Einstein, D of the reference), alpha = 1, m = mean site mass.
+
+    `factors` (gamma_factor, mass_factor) start the training wrong on purpose.
+    """
+    stride = max(1, round(WINDOW_SPACING / trajectory.frame_spacing))
+    coarse = trajectory.frames(slice(None, None, stride))
+    length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
+    d = float(diffusion(*msd_samples(coarse, length / 4), length).d_nm2_per_ps.iloc[0])
+    gamma = kT / d * factors["gamma_factor"]
+    values = {"gamma": gamma, "alpha": 1.0, "mass": mass * factors["mass_factor"]}
+    return {name: jnp.log(jnp.float32(value)) for name, value in values.items()}
+
+
+def make_plan(
+    kind: str, form: potential.PotentialForm, kT: float, data: LearningData, settings: dict
+) -> RolloutPlan:
+    """The roll-out plan of the config's training section."""
+    time_step = settings[kind]["time_step"]
+    damping = settings[kind]["damping_time"]
+    lag_steps = tuple(round(lag / time_step) for lag in settings["lags"])
+    blocks = max(1, round(GRADIENT_SPAN * damping / time_step / REBUILD))
+    blocks = min(blocks, max(1, min(lag_steps) // REBUILD))
+    rebuild = min(REBUILD, min(lag_steps))
+    return RolloutPlan(
+        kind=kind,
+        form=form,
+        kT=kT,
+        box=tuple(float(edge) for edge in data.box),
+        time_step=time_step,
+        lag_steps=lag_steps,
+        gradient_steps=blocks * rebuild,
+        damping_time=damping,
+        rebuild=rebuild,
+        neighbours=most_neighbours(data, form.three_body_cutoff + NEIGHBOUR_SKIN),
+    )
+
+
+def most_neighbours(data: LearningData, radius: float) -> int:
+    """Largest number of neighbours of a site within `radius` (nm), over frames of the reference."""
+    most = 0
+    for frame in data.frames[:: max(1, len(data.frames) // 100)]:
+        d = frame[:, None] - frame[None]
+        d -= data.box * np.round(d / data.box)
+        within = np.sum(np.sum(d * d, -1) < radius**2, -1) - 1
+        most = max(most, int(within.max()))
+    return min(most, data.frames.shape[1] - 1)
+
+
+def make_settings(settings: dict) -> training.GameSettings:
+    """The game's settings out of the config's training section."""
+    rates, judge = settings["rates"], settings["classifier"]
+    names = {"gamma": "gamma", "alpha": "alpha", "m": "mass"}
+    return training.GameSettings(
+        windows=settings["windows"],
+        reference_windows=settings["aa_windows"],
+        classifier_steps=judge["steps"],
+        classifier_rate=judge["rate"],
+        penalty=judge["penalty"],
+        pair_rate=rates["pair"],
+        radial_rate=rates["radial"],
+        network_rate=rates["network"],
+        dynamics_rate=rates["dynamics"],
+        updates=settings["updates"],
+        averaging=settings["averaging"],
+        roughness=settings["roughness"],
+        freeze=tuple(names[name] for name in settings["freeze"]),
+    )
+
+
+def structural_start(form, parameters, data, mass, key, settings, report) -> dict:
+    """Parameters after relative-entropy minimisation with the config's `training.start`."""
+    start = settings["start"]
+    with tqdm(total=start["updates"], desc="structural start", unit="update") as bar:
+
+        def tell(row):
+            report(row)
+            bar.set_postfix_str(f"rdf error {row['rdf_error']:.3f}")
+            bar.update(row["update"] - bar.n)
+
+        return relative_entropy.minimise(
+            form,
+            parameters,
+            data,
+            mass,
+            key,
+            updates=start["updates"],
+            replicas=start["replicas"],
+            rates=relative_entropy.StartRates(**start["rates"]),
+            roughness=settings["roughness"],
+            report=tell,
+        )
+
+
+def play(
+    game: training.Game,
+    state: training.GameState,
+    reference: training.Reference,
+    progress: Progress,
+    settings: dict,
+    kT: float,
+    folder: str | Path,
+    fingerprint: str,
+    begun: float,
+) -> tuple[training.GameState, str, float]:
+    """Update until the number of updates or the minutes are used up.
+
+    A diverged update is undone back to the last checkpoint, with half the rate, at most twice.
+    Returns the state, what ended the game ("updates" or "minutes"), and the seconds used.
+    """
+    earlier = progress.seconds
+    last_saved = time.monotonic()
+    template = state
+
+    def save():
+        checkpoint.save(folder, fingerprint, state, vars(progress))
+
+    if not progress.history:
+        save()
+    with tqdm(
+        total=settings["updates"], initial=len(progress.history), desc="training", unit="update"
+    ) as bar:
+        while True:
+            progress.seconds = earlier + time.monotonic() - begun
+            if len(progress.history) >= settings["updates"]:
+                ended_by = "updates"
+                break
+            if progress.seconds > 60 * settings["minutes"]:
+                ended_by = "minutes"
+                break
+            new_state, metrics = game.update(state, reference, jnp.float32(progress.rate))
+            metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
+            if diverged(metrics):
+                used, number = progress.chances_used + 1, len(progress.history) + 1
+                if used > SECOND_CHANCES:
+                    raise DynmatchError(
+                        f"the training diverged at update {number} for the third time "
+                        f"({_describe(metrics)}); lower training.rates, or the time step or the "
+                        "damping time of the generator"
+                    )
+                state, record = checkpoint.load(folder, fingerprint, template)
+                # other replicas and noise, or the same step would diverge again
+                state = game.restart(random.fold_in(state.key, used), state, reference)
+                rate = 0.5 * progress.rate
+                logging.warning(
+                    "update %d diverged (%s): back to update %d with the rates halved",
+                    number,
+                    _describe(metrics),
+                    len(record["history"]),
+                )
+                progress.__dict__.update(record)
+                progress.rate, progress.chances_used = rate, used
+                bar.n = len(progress.history)
+                continue
+            state = new_state
+            progress.history.append(_row(len(progress.history) + 1, progress, metrics, kT))
+            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                save()
+                last_saved = time.monotonic()
+            row = progress.history[-1]
+            bar.set_postfix_str(
+                f"gap {row['score_gap_smoothed']:.3f} D0 {row['d0_nm2_per_ps']:.5f} nm^2/ps "
+                f"m {row['mass_amu']:.3g} amu |g| {row['gradient_norm']:.2g}"
+            )
+            bar.update()
+    save()
+    return state, ended_by, progress.seconds
+
+
+def diverged(metrics: dict) -> bool:
+    finite = all(np.isfinite(value) for value in metrics.values())
+    return not finite or metrics["gradient_norm"] > LARGEST_GRADIENT
+
+
+def has_converged(history: list[dict]) -> bool:
+    """Score gap at its noise floor at the end, and D0 steady to 3 % over the last quarter."""
+    last = history[-max(4, len(history) // 4) :]
+    d0 = np.array([row["d0_nm2_per_ps"] for row in last])
+    gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]
+    return bool(gap <= floor and np.ptp(d0) <= 0.06 * np.mean(d0))
+
+
+def _row(number: int, progress: Progress, metrics: dict, kT: float) -> dict:
+    derived = training.identifiable(kT, metrics["gamma"], metrics["alpha"], metrics["mass_amu"])
+    return {
+        "update": number,
+        "phase": "game",
+        "minutes": progress.seconds / 60,
+        **metrics,
+        **derived,
+        "rate": progress.rate,
+    }
+
+
+def _describe(metrics: dict) -> str:
+    return (
+        f"score gap {metrics['score_gap']:.3g}, gradient norm {metrics['gradient_norm']:.3g}, "
+        f"gamma {metrics['gamma']:.3g} amu/ps"
+    )
+
+
+def _fingerprint(trajectory: SiteTrajectory, *settings) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(trajectory.positions[:: max(1, trajectory.n_frames // 50)]))
+    return digest.hexdigest()

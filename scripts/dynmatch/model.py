@@ -1,0 +1,144 @@
+"""Trained models on disk: a YAML file to be read by people beside an archive of arrays.
+
+Nothing in either file is executed on loading: plain YAML, and NumPy arrays without pickle. The YAML
+file carries the checksum of the archive.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import yaml
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from dynmatch.dynamics import KINDS, Dynamics
+from dynmatch.errors import DynmatchError
+from dynmatch.files import replacing
+from dynmatch.potential import PotentialForm
+from dynmatch.units import BOLTZMANN
+
+FORMAT_VERSION = 1
+LIBRARIES = ("jax", "jaxlib", "jax-md", "flax", "optax", "numpy")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A coarse-grained model: potential and dynamics.
+
+    kind        "bd" or "ld"
+    form        the potential's fixed part
+    parameters  the potential's learned part, see `potential.initialise`
+    gamma       amu/ps
+    alpha       1
+    mass        amu, of every site; not used by "bd"
+    temperature K
+    time_step   ps
+    """
+
+    kind: str
+    form: PotentialForm
+    parameters: dict
+    gamma: float
+    alpha: float
+    mass: float
+    temperature: float
+    time_step: float
+
+    @property
+    def kT(self) -> float:
+        """kJ/mol."""
+        return BOLTZMANN * self.temperature
+
+    @property
+    def dynamics(self) -> Dynamics:
+        return Dynamics(*(jnp.float32(x) for x in (self.gamma, self.alpha, self.mass)))
+
+    def identifiable(self) -> dict[str, float | None]:
+        """What trajectories determine: D0 = kB T alpha/gamma (nm^2/ps), gamma/alpha (amu/ps), and
+        for Langevin dynamics m/alpha^2 (amu)."""
+        return {
+            "d0_nm2_per_ps": self.kT * self.alpha / self.gamma,
+            "gamma_over_alpha": self.gamma / self.alpha,
+            "mass_over_alpha2": self.mass / self.alpha**2 if self.kind == "ld" else None,
+        }
+
+
+def save(path: str | Path, arrays: str | Path, model: Model, record: dict) -> None:
+    """Write `model` to the YAML file `path` and the NumPy archive `arrays`, both atomically.
+
+    `record` holds plain values about the training that are kept in the YAML file as they are.
+    """
+    flat = {name: np.asarray(a) for name, a in flatten_dict(model.parameters, sep="/").items()}
+    with replacing(arrays) as temporary:
+        np.savez(temporary, **flat)
+        checksum = _sha256(temporary)
+    form = asdict(model.form)
+    document = {
+        "format_version": FORMAT_VERSION,
+        "dynamics": model.kind,
+        **record,
+        "temperature_k": model.temperature,
+        "time_step_ps": model.time_step,
+        "gamma_amu_per_ps": model.gamma,
+        "alpha": model.alpha,
+        "mass_amu": model.mass if model.kind == "ld" else None,
+        **model.identifiable(),
+        "potential": {**form, "hidden": list(form["hidden"])},
+        "arrays": Path(arrays).name,
+        "arrays_sha256": checksum,
+        "dynmatch_version": version_of("dynmatch"),
+        "library_versions": {name: version_of(name) for name in LIBRARIES},
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def load(path: str | Path) -> Model:
+    """The model of the YAML file `path` and the archive it names, which lies beside it.
+
+    Raises DynmatchError, naming the file, when either is missing, damaged or of another format.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        arrays = path.with_name(Path(document["arrays"]).name)
+        if document["format_version"] != FORMAT_VERSION:
+            raise DynmatchError(
+                f"{path}: model format {document['format_version']}, and this version of dynmatch "
+                f"reads format {FORMAT_VERSION}"
+            )
+        if document["dynamics"] not in KINDS:
+            raise DynmatchError(f"{path}: dynamics must be bd or ld, not {document['dynamics']!r}")
+        if _sha256(arrays) != document["arrays_sha256"]:
+            raise DynmatchError(f"{arrays}: checksum does not match {path}; train the model again")
+        with np.load(arrays, allow_pickle=False) as archive:
+            parameters = unflatten_dict({n: jnp.asarray(archive[n]) for n in archive}, sep="/")
+        form = document["potential"]
+        mass = document["mass_amu"]
+        return Model(
+            kind=document["dynamics"],
+            form=PotentialForm(**{**form, "hidden": tuple(form["hidden"])}),
+            parameters=parameters,
+            gamma=float(document["gamma_amu_per_ps"]),
+            alpha=float(document["alpha"]),
+            mass=1.0 if mass is None else float(mass),
+            temperature=float(document["temperature_k"]),
+            time_step=float(document["time_step_ps"]),
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise DynmatchError(f"{path}: not a readable model: {error}") from error
+
+
+def version_of(package: str) -> str:
+    """Installed version of a distribution; "source" when it runs from its source tree."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "source"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,0 +1,67 @@
+"""Train one coarse-grained model on the projected reference."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+from dynmatch.backend import configure
+from dynmatch.files import replacing
+from dynmatch.log import rule_log
+
+
+def main(snakemake) -> None:
+    params = snakemake.params
+    configure(params.device, snakemake.threads)
+    # imported here: JAX reads its settings when it is imported
+    import pandas as pd
+
+    from dynmatch.loop import START_COLUMNS, train
+    from dynmatch.model import save
+    from dynmatch.trajectory import read
+
+    trained = train(
+        read(snakemake.input.projected, velocities=False, forces=False),
+        snakemake.wildcards.model,
+        params.temperature,
+        params.potential,
+        params.training,
+        int(snakemake.wildcards.seed),
+        params.checkpoint,
+    )
+    with replacing(snakemake.output.history) as path:
+        pd.DataFrame(trained.history).to_csv(path, index=False, float_format="%.8g")
+    with replacing(snakemake.output.start) as path:
+        pd.DataFrame(trained.start, columns=START_COLUMNS).to_csv(
+            path, index=False, float_format="%.8g"
+        )
+    settings = [params.temperature, params.potential, params.training]
+    record = {
+        "system": snakemake.wildcards.system,
+        "seed": int(snakemake.wildcards.seed),
+        "mapping": "one site per molecule or input site, at its centre of mass",
+        "lags_ps": params.training["lags"],
+        "converged": trained.converged,
+        "ended_by": trained.ended_by,
+        "updates": len(trained.history),
+        "minutes": round(trained.minutes, 3),
+        "git_commit": git_commit(),
+        "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+    }
+    save(snakemake.output.model, snakemake.output.arrays, trained.model, record)
+
+
+def git_commit() -> str | None:
+    """Commit of the workflow's sources; None where they are not a git checkout."""
+    answer = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.stdout.strip() or None
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821

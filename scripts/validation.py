@@ -1,0 +1,28 @@
+"""Long runs of a trained model, several replicas side by side."""
+
+from dynmatch.backend import configure
+from dynmatch.log import rule_log
+
+
+def main(snakemake) -> None:
+    settings = snakemake.params.validation
+    configure(snakemake.params.device, snakemake.threads)
+    # imported here: JAX reads its settings when it is imported
+    from dynmatch.model import load
+    from dynmatch.simulation import simulate
+    from dynmatch.trajectory import read, write
+
+    trajectory = simulate(
+        load(snakemake.input.model),
+        read(snakemake.input.projected, velocities=False, forces=False),
+        replicas=settings["replicas"],
+        length=settings["length"],
+        equilibration=settings["equilibration"],
+        frame_spacing=settings["frame_spacing"],
+        seed=int(snakemake.wildcards.seed),
+    )
+    write(snakemake.output.trajectory, trajectory)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821

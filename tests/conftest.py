@@ -1,0 +1,19 @@
+"""Settings of JAX that test modules ask for by name."""
+
+import jax
+import pytest
+
+
+@pytest.fixture(scope="module")
+def double_precision():
+    """64-bit floating point, so that finite differences and invariances hold to many digits."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Little optimisation by XLA: for small programs, compiling takes longer than running."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
