@@ -21,6 +21,7 @@ pathvars:
 
 include: "rules/reference.smk"
 include: "rules/projection.smk"
+include: "rules/known_reference.smk"
 include: "rules/training.smk"
 include: "rules/validation.smk"
 include: "rules/observables.smk"

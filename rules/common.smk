@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from dynmatch.config import check_gpu, check_writable, complete
+from dynmatch.config import check_gpu, check_writable, complete, models_of
 from dynmatch.errors import DynmatchError
 from dynmatch.sources import closure, imports
 
@@ -19,6 +19,13 @@ except DynmatchError as error:
 SYSTEMS = list(config["systems"])
 WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
 KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
+MODELS = {name: models_of(config, name) for name in SYSTEMS}
+TRAININGS = [
+    (system, model, seed)
+    for system in SYSTEMS
+    for model in MODELS[system]
+    for seed in config["seeds"]
+]
 GPUS = 1 if config["device"] == "gpu" else 0
 
 

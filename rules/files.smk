@@ -27,13 +27,10 @@ def of_references(file):
 
 
 def of_models(file):
-    """In the order of the systems, of the models, of the seeds."""
-    return expand(
-        f"<results>/{{system}}/{{model}}/seed-{{seed}}/{file}",
-        system=SYSTEMS,
-        model=config["models"],
-        seed=config["seeds"],
-    )
+    """In the order of `TRAININGS`."""
+    return [
+        f"<results>/{system}/{model}/seed-{seed}/{file}" for system, model, seed in TRAININGS
+    ]
 
 
 FIGURE_TABLES = {
@@ -67,7 +64,7 @@ def figure_tables(wildcards):
     folder = f"<results>/{wildcards.system}"
     runs = expand(
         f"{folder}/{{model}}/seed-{{seed}}",
-        model=config["models"],
+        model=MODELS[wildcards.system],
         seed=config["seeds"],
     )
     return {

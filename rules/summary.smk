@@ -20,14 +20,20 @@ rule summary:
         runtime=10,
         gpu=0,
     params:
-        models=config["models"],
-        seeds=config["seeds"],
+        trainings=TRAININGS,
         systems={
             name: {
                 "cutoff": system["potential"]["cutoff"],
                 "first_lag": min(system["training"]["lags"]),
             }
             for name, system in config["systems"].items()
+        },
+        known={
+            name: {
+                "temperature": config["systems"][name]["temperature"],
+                "reference": config["systems"][name]["reference"],
+            }
+            for name in KNOWN_SYSTEMS
         },
     message:
         "Comparing the models with the reference"

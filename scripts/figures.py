@@ -4,6 +4,7 @@ from dynmatch.log import rule_log
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.recovery import parameters
 from dynmatch.plotting.tables import Results, collect
+from dynmatch.summary import true_parameters
 
 REFERENCE_NAMES = {"water": "AA", "known": "truth"}
 
@@ -12,9 +13,8 @@ def main(snakemake) -> None:
     params = snakemake.params
     tables = {name: collect(name, snakemake.input[name]) for name in params.tables}
     if snakemake.wildcards.figure == "recovery":
-        truth = params.reference
-        mass = truth["mass"] if truth["dynamics"] == "ld" else None
-        tables["parameters"] = parameters(tables["model"], params.temperature, truth["gamma"], mass)
+        truth = true_parameters(params.temperature, params.reference)
+        tables["parameters"] = parameters(tables["model"], truth)
     results = Results(
         tables,
         tuple(params.lags),

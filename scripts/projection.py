@@ -23,5 +23,7 @@ def main(snakemake) -> None:
     write(snakemake.output.projected, sites)
 
 
-with rule_log(snakemake.log[0]):  # noqa: F821
-    main(snakemake)  # noqa: F821
+# worker processes import this file
+if __name__ == "__main__":
+    with rule_log(snakemake.log[0]):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -36,5 +36,7 @@ def main(snakemake) -> None:
         quality.to_csv(temporary, index=False)
 
 
-with rule_log(snakemake.log[0]):  # noqa: F821
-    main(snakemake)  # noqa: F821
+# worker processes import this file
+if __name__ == "__main__":
+    with rule_log(snakemake.log[0]):  # noqa: F821
+        main(snakemake)  # noqa: F821

@@ -1,14 +1,12 @@
 """summary.csv: every model and seed against its reference."""
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 import yaml
 
 from dynmatch.files import replacing
 from dynmatch.log import rule_log
-from dynmatch.summary import model_rows, reference_rows, summary
+from dynmatch.summary import model_rows, recovery_rows, reference_rows, summary, true_parameters
 
 
 def main(snakemake) -> None:
@@ -20,19 +18,26 @@ def main(snakemake) -> None:
         reference[system], truth[system] = dict(np.load(samples)), pd.read_csv(diffusion)
         rows[system, "reference", ""] = reference_rows(truth[system])
     for (system, model, seed), samples, diffusion, trained in zip(
-        product(params.systems, params.models, params.seeds),
+        params.trainings,
         files.samples,
         files.diffusion,
         files.models,
         strict=True,
     ):
         with open(trained, encoding="utf-8") as file:
-            rows[system, model, str(seed)] = model_rows(
-                dict(np.load(samples)),
-                reference[system],
-                (pd.read_csv(diffusion), truth[system]),
-                yaml.safe_load(file),
-                **params.systems[system],
+            parameters = yaml.safe_load(file)
+        observed = dict(np.load(samples))
+        rows[system, model, str(seed)] = model_rows(
+            observed,
+            reference[system],
+            (pd.read_csv(diffusion), truth[system]),
+            parameters,
+            **params.systems[system],
+        )
+        if system in params.known:
+            known = true_parameters(**params.known[system])
+            rows[system, model, str(seed)] += recovery_rows(
+                observed, reference[system], parameters, known
             )
     with replacing(snakemake.output.summary) as path:
         summary(rows).to_csv(path, index=False, float_format="%.6g")

@@ -177,8 +177,9 @@ def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
     for name in ("history", "start"):
         tables[name] = collect(name, [folder / f"{name}.csv" for folder in models])
     tables["model"] = collect("model", [folder / "model.yaml" for folder in models])
-    gamma = THERMAL / DIFFUSION["reference", 0]
-    tables["parameters"] = recovery.parameters(tables["model"], TEMPERATURE, gamma, 18.0)
+    d0 = DIFFUSION["reference", 0]
+    truth = {"d0_nm2_per_ps": d0, "gamma_over_alpha": THERMAL / d0, "mass_over_alpha2": 18.0}
+    tables["parameters"] = recovery.parameters(tables["model"], truth)
     return tables
 
 
@@ -381,8 +382,8 @@ def test_learned_parameters_are_drawn_over_the_truth(drawn, results):
 
 
 def test_a_brownian_truth_has_no_mass_to_recover(results):
-    table = recovery.parameters(results.tables["model"], TEMPERATURE, 1000.0, None)
-    assert set(table["quantity"]) == {"d0_nm2_per_ps", "gamma_over_alpha"}
+    truth = {"d0_nm2_per_ps": 2.5e-3, "gamma_over_alpha": 1000.0}
+    assert set(recovery.parameters(results.tables["model"], truth)["quantity"]) == set(truth)
 
 
 def test_bands_are_the_standard_error_of_the_seeds(drawn):

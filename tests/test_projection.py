@@ -38,7 +38,7 @@ SETTINGS = ReferenceSettings(
     frame_spacing=STEP,
     segment=STEP * FRAMES,
     platform="CPU",
-    threads=2,
+    threads=1,
     seed=1,
 )
 FIELDS = ("coordinates", "velocities", "time", "cell_lengths", "cell_angles")

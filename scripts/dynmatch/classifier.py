@@ -84,6 +84,11 @@ def frame_features(form: ClassifierForm, positions: Array, box: Array) -> FrameF
     return FrameFeatures(moments[:, 0], moments[:, 1:4], moments[:, 4:])
 
 
+def frames_features(form: ClassifierForm, positions: Array, box: Array) -> FrameFeatures:
+    """Features of the frames (T, N, 3) of one window."""
+    return jax.vmap(lambda x: frame_features(form, x, box))(positions)
+
+
 def displacements(positions: Array) -> Array:
     """Site displacements between frames, (..., T, N, 3) -> (..., T-1, N, 3), drift removed, nm."""
     steps = jnp.diff(positions, axis=-3)
@@ -104,8 +109,7 @@ def assemble(frames: FrameFeatures, steps: Array) -> WindowFeatures:
 
 def window_features(form: ClassifierForm, positions: Array, box: Array) -> WindowFeatures:
     """Features of one window, positions (T, N, 3) nm, unwrapped."""
-    frames = jax.vmap(lambda x: frame_features(form, x, box))(positions)
-    return assemble(frames, displacements(positions))
+    return assemble(frames_features(form, positions, box), displacements(positions))
 
 
 class Scale(NamedTuple):

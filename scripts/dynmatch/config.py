@@ -21,7 +21,7 @@ WATER_MASS = 18.01528
 
 
 def complete(config: Mapping) -> dict:
-    """The config with the default of every key it leaves out.
+    """The config with the default of every key it leaves out, and no systems but those to run.
 
     Raises DynmatchError, with one line for each key that is unknown, missing, of the wrong type,
     out of its range, or at odds with another key.
@@ -33,11 +33,19 @@ def complete(config: Mapping) -> dict:
         line for error in validator.iter_errors(completed) for line in _explain(error, schema)
     ]
     if not problems:
+        problems += _unknown_names(completed)
+        completed["systems"] = _to_run(completed)
         for name, system in completed["systems"].items():
             problems += [f"systems.{name}.{problem}" for problem in _conflicts(system)]
     if problems:
         raise DynmatchError("\n".join(f"config: {line}" for line in dict.fromkeys(problems)))
     return completed
+
+
+def models_of(config: Mapping, name: str) -> list[str]:
+    """Equations of motion that are trained on a system of the (complete) config."""
+    system = config["systems"][name]
+    return [system["reference"]["dynamics"]] if system["kind"] == "known" else config["models"]
 
 
 def check_gpu(config: Mapping) -> None:
@@ -214,6 +222,20 @@ def _join(path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
     return text.removeprefix(".") or "the config"
+
+
+def _to_run(config: Mapping) -> dict[str, dict]:
+    wanted = config["only"] or config["systems"]
+    return {name: system for name, system in config["systems"].items() if name in wanted}
+
+
+def _unknown_names(config: Mapping) -> list[str]:
+    known = _list(config["systems"])
+    return [
+        f"only[{i}] is {_show(name)}; it must be one of {known}"
+        for i, name in enumerate(config["only"])
+        if name not in config["systems"]
+    ]
 
 
 def _conflicts(system: Mapping) -> Iterator[str]:

@@ -34,7 +34,7 @@ class LearningData:
 def learning_data(trajectory: SiteTrajectory, lags: list[float], spacing: float) -> LearningData:
     """Frames of `trajectory` about `spacing` ps apart, commensurate with all `lags` (ps).
 
-    Raises DynmatchError when the trajectory is not longer than twice the window.
+    Raises DynmatchError when the trajectory is shorter than three windows.
     """
     step = trajectory.frame_spacing
     lag_frames = np.rint(np.asarray(lags) / step).astype(int)
@@ -51,9 +51,10 @@ def learning_data(trajectory: SiteTrajectory, lags: list[float], spacing: float)
                 f"training.lags: a window of {sum(lags):g} ps needs a reference of at least "
                 f"{3 * sum(lags):g} ps, and this one has {len(frames) * stride * step:g} ps"
             )
-        cut = int((1 - HELD_OUT) * count)
+        # one window at least is held out, and shares no frame with those for training
+        cut = min(int((1 - HELD_OUT) * count), count - 1 - offsets[-1])
         starts.append(offset + np.arange(cut))
-        held_out.append(offset + np.arange(min(cut + offsets[-1], count - 1), count))
+        held_out.append(offset + np.arange(cut + offsets[-1], count))
         pieces.append(frames)
         offset += len(frames)
     return LearningData(

@@ -27,7 +27,7 @@ from dynmatch.rollout import RolloutPlan
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
-WINDOW_SPACING = 0.5
+WINDOW_SPACING = 1.0
 """About the time between two possible starts of reference windows, ps."""
 GRADIENT_SPAN = 3.0
 """Damping times before each frame through which the gradient is carried."""

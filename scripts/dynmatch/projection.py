@@ -8,8 +8,8 @@ atoms of one group and cancel in the sum.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,9 +25,10 @@ from dynmatch.errors import DynmatchError
 from dynmatch.platforms import make_context
 from dynmatch.trajectory import SiteTrajectory, site_topology
 from dynmatch.water import masses
+from dynmatch.workers import report, side_by_side, stay_on_this_core
 
 CHUNK = 500
-"""All-atom frames in memory at a time: some 60 MB for a thousand atoms."""
+"""All-atom frames in a process at a time: some 80 MB for a thousand atoms."""
 
 
 def centre_of_mass_mapping(groups: Sequence[np.ndarray], mass: np.ndarray) -> csr_array:
@@ -101,58 +102,50 @@ def project(
     The file has MDTraj's HDF5 layout with the particles of `system`, wrapped into the box or not,
     and is read in chunks. It may hold several replicas: the time returns to its first value at the
     first frame of each, and sites are unwrapped within a replica. Velocities are None where the
-    file has none. Forces are evaluated anew, frame by frame, on the OpenMM `platform` in `threads`
-    contexts side by side; `where` is the config section that messages name.
+    file has none. Forces are evaluated anew, frame by frame, on the OpenMM `platform`, in as many
+    processes as `threads`; `where` is the config section that messages name.
 
     Raises DynmatchError, naming the file, when it is unreadable or truncated, has fewer than the
     `replicas` of at least `frames` that are asked for, does not belong to `system`, has no constant
     orthorhombic box, or misses or repeats frames.
     """
     mass = masses(system)
-    contexts = [
-        make_context(system, openmm.VerletIntegrator(0.001), platform, 1, where)
-        for _ in range(threads)
-    ]
-    with (
-        _reading(path),
-        mdtraj.formats.HDF5TrajectoryFile(str(path)) as file,
-        ThreadPoolExecutor(threads) as pool,
-    ):
+    with _reading(path), mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
         topology = file.topology
         if topology is None or topology.n_atoms != len(mass):
             raise DynmatchError(
                 f"{path}: its topology does not have the {len(mass)} particles of the OpenMM system"
             )
         time = file.root.time.read().astype(np.float64)
-        edges = _replica_edges(path, time, replicas, frames)
-        groups = [np.array([atom.index for atom in r.atoms]) for r in topology.residues]
-        matrix = centre_of_mass_mapping(groups, mass)
-        members = (matrix > 0).astype(np.float64)
         box = _box(path, file)
-        for context in contexts:
-            context.setPeriodicBoxVectors(*np.diag(box))
-        shape = (len(time), len(groups), 3)
-        positions = np.empty(shape, np.float32)
-        velocities = np.empty(shape, np.float32) if "velocities" in file.root else None
-        forces = np.empty(shape, np.float32)
-        with tqdm(total=len(time), desc="projection", unit=" frames", mininterval=1) as bar:
-            for now in _chunks(edges):
-                count = now.stop - now.start
-                data = file.read(n_frames=count)
-                if not np.array_equal(data.cell_lengths, np.tile(box, (count, 1))):
-                    raise DynmatchError(f"{path}: the box changes; simulate at constant volume")
-                whole = make_whole(data.coordinates.astype(np.float64), groups, box)
-                shares = pool.map(atomic_forces, contexts, np.array_split(whole, threads))
-                sites = apply_mapping(matrix, whole)
-                if now.start in edges:
-                    last = sites[0]
-                sites = unwrap(sites, last, box)
-                last = sites[-1]
-                positions[now] = sites
-                if velocities is not None:
-                    velocities[now] = apply_mapping(matrix, data.velocities)
-                forces[now] = apply_mapping(members, np.concatenate(list(shares)))
-                bar.update(count)
+        with_velocities = "velocities" in file.root
+    edges = _replica_edges(path, time, replicas, frames)
+    groups = [np.array([atom.index for atom in r.atoms]) for r in topology.residues]
+    source = _Source(
+        path=path,
+        system=openmm.XmlSerializer.serialize(system),
+        platform=platform,
+        where=where,
+        groups=groups,
+        matrix=centre_of_mass_mapping(groups, mass),
+        box=box,
+    )
+    shape = (len(time), len(groups), 3)
+    positions = np.empty(shape, np.float32)
+    velocities = np.empty(shape, np.float32) if with_velocities else None
+    forces = np.empty(shape, np.float32)
+    chunks = list(_chunks(edges))
+    with tqdm(total=len(time), desc="projection", unit=" frames", mininterval=1) as bar:
+        parts = side_by_side(_project_chunk, [(source, chunk) for chunk in chunks], threads, bar)
+        for chunk, (sites, site_velocities, site_forces) in zip(chunks, parts, strict=True):
+            if chunk.start in edges:
+                last = sites[0]
+            sites = unwrap(sites, last, box)
+            last = sites[-1]
+            positions[chunk] = sites
+            forces[chunk] = site_forces
+            if velocities is not None:
+                velocities[chunk] = site_velocities
     return SiteTrajectory(
         positions=positions,
         time=time - time[0],
@@ -162,6 +155,47 @@ def project(
         velocities=velocities,
         forces=forces,
     )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An all-atom file, and how to project it: `system` as XML, `box` (3,) nm."""
+
+    path: str | Path
+    system: str
+    platform: str
+    where: str
+    groups: Sequence[np.ndarray]
+    matrix: csr_array
+    box: np.ndarray
+
+
+def _project_chunk(
+    source: _Source, chunk: slice
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Positions in any image (nm), velocities (nm/ps) and forces (kJ/mol/nm), each (F, N, 3)."""
+    stay_on_this_core()
+    count = chunk.stop - chunk.start
+    with _reading(source.path), mdtraj.formats.HDF5TrajectoryFile(str(source.path)) as file:
+        file.seek(chunk.start)
+        data = file.read(n_frames=count)
+    if not np.array_equal(data.cell_lengths, np.tile(source.box, (count, 1))):
+        raise DynmatchError(f"{source.path}: the box changes; simulate at constant volume")
+    # a context of its own, so that the rounding of forces does not depend on what came before
+    context = make_context(
+        openmm.XmlSerializer.deserialize(source.system),
+        openmm.VerletIntegrator(0.001),
+        source.platform,
+        1,
+        source.where,
+    )
+    context.setPeriodicBoxVectors(*np.diag(source.box))
+    whole = make_whole(data.coordinates.astype(np.float64), source.groups, source.box)
+    members = (source.matrix > 0).astype(np.float64)
+    velocities = None if data.velocities is None else apply_mapping(source.matrix, data.velocities)
+    forces = apply_mapping(members, atomic_forces(context, whole))
+    report(count)
+    return apply_mapping(source.matrix, whole), velocities, forces
 
 
 _FORCE = unit.kilojoule_per_mole / unit.nanometer

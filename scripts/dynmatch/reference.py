@@ -1,16 +1,14 @@
 """All-atom reference: independent replicas, side by side, that a killed run goes on from.
 
 Each replica has a start of its own and is equilibrated, and then produced in segments; after each
-of them is a checkpoint. A small box gains little from more than one thread, so that cores are used
-best by one replica each.
+of them is a checkpoint. A small box gains nothing from a second thread: cores serve best with one
+replica each.
 """
 
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,6 +25,7 @@ from dynmatch.files import replacing
 from dynmatch.platforms import make_context
 from dynmatch.segments import Segment, count_good, read_segment, write_segment
 from dynmatch.water import WaterBox, lattice_positions
+from dynmatch.workers import report, side_by_side, stay_on_this_core
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +79,13 @@ class ReferenceSettings:
         return -(-self.frames // self.frames_per_segment)
 
     @property
-    def side_by_side(self) -> int:
+    def workers(self) -> int:
         """Replicas that are simulated at the same time."""
         return min(self.threads, self.replicas)
+
+    @property
+    def threads_per_replica(self) -> int:
+        return self.threads // self.workers
 
 
 def check(settings: ReferenceSettings) -> None:
@@ -110,10 +113,10 @@ def produce(box: WaterBox, settings: ReferenceSettings, folder: Path) -> list[li
     Each segment starts in a new OpenMM context from the state that the one before ended with, so a
     run that was interrupted and one that was not go through the same states: with a thread for each
     replica on the CPU or Reference platform their trajectories are equal bit for bit. A replica
-    without any segment is equilibrated first. When one fails, the others stop at their next frame.
+    without any segment is equilibrated first.
 
-    Raises DynmatchError for settings that cannot be simulated, a platform that is not there, and a
-    simulation that blows up.
+    Raises DynmatchError for settings that cannot be simulated, a platform that is not there, a
+    simulation that blows up, and one whose process is killed.
     """
     check(settings)
     paths = [
@@ -123,21 +126,21 @@ def produce(box: WaterBox, settings: ReferenceSettings, folder: Path) -> list[li
         ]
         for replica in range(settings.replicas)
     ]
-    done = [
-        count_good(own, _fingerprint(box.system, settings, replica))
-        for replica, own in enumerate(paths)
-    ]
+    fingerprints = _fingerprints(box.system, settings)
+    done = [count_good(*each) for each in zip(paths, fingerprints, strict=True)]
     for replica, count in enumerate(done):
         if count:
             logger.info(
                 "replica %d continues after %d of %d segments", replica, count, settings.segments
             )
+    remaining = [
+        (box, settings, replica, paths[replica], done[replica], fingerprints[replica])
+        for replica in range(settings.replicas)
+        if done[replica] < settings.segments
+    ]
     with _SimulationBar(settings, done) as bar:
-
-        def continue_replica(replica: int, report: Callable[[], None]) -> None:
-            _produce_replica(box, settings, replica, paths[replica], done[replica], report)
-
-        _side_by_side(continue_replica, settings, bar.update)
+        for _ in side_by_side(_produce_replica, remaining, settings.workers, bar):
+            pass
     return paths
 
 
@@ -147,10 +150,11 @@ def _produce_replica(
     replica: int,
     paths: Sequence[Path],
     done: int,
-    report: Callable[[], None],
+    fingerprint: str,
 ) -> None:
     """Simulate and write the segments of one replica that come after the `done` first ones."""
-    fingerprint = _fingerprint(box.system, settings, replica)
+    if settings.threads_per_replica == 1:
+        stay_on_this_core()
     if done == 0:
         state = equilibrate(box, settings, replica, report)
     else:
@@ -159,40 +163,6 @@ def _produce_replica(
         segment = simulate_segment(box.system, state, settings, report)
         write_segment(path, segment, fingerprint)
         state = segment.end_state
-
-
-def _side_by_side(
-    task: Callable[[int, Callable[[], None]], None],
-    settings: ReferenceSettings,
-    report: Callable[[], object],
-) -> None:
-    """Run task(replica, report) for all replicas, in threads: OpenMM computes outside of the GIL.
-
-    The report that a task gets calls `report`, one thread at a time. When a task raises, or the
-    user interrupts, it makes the other tasks end, and then what was raised is raised here.
-    """
-    stopping = threading.Event()
-    lock = threading.Lock()
-
-    def report_or_stop() -> None:
-        if stopping.is_set():
-            raise _Stopped
-        with lock:
-            report()
-
-    with ThreadPoolExecutor(settings.side_by_side) as pool:
-        runs = [pool.submit(task, replica, report_or_stop) for replica in range(settings.replicas)]
-        try:
-            for run in as_completed(runs):
-                run.result()
-        except BaseException:
-            stopping.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-class _Stopped(Exception):
-    """Ends a replica because of what happened to another one."""
 
 
 def equilibrate(
@@ -280,9 +250,10 @@ def segments(
 
     Raises DynmatchError when a segment is damaged.
     """
+    fingerprints = _fingerprints(box.system, settings)
     return [
-        map(partial(read_segment, fingerprint=_fingerprint(box.system, settings, replica)), own)
-        for replica, own in enumerate(paths)
+        map(partial(read_segment, fingerprint=fingerprint), own)
+        for own, fingerprint in zip(paths, fingerprints, strict=True)
     ]
 
 
@@ -330,14 +301,17 @@ _SPEED = unit.nanometer / unit.picosecond
 _ENERGY = unit.kilojoule_per_mole
 
 
-def _fingerprint(system: openmm.System, settings: ReferenceSettings, replica: int) -> str:
-    """A digest of all that decides the course of a replica, its length and machine left out."""
+def _fingerprints(system: openmm.System, settings: ReferenceSettings) -> list[str]:
+    """Digests of all that decides the course of each replica, its length and machine left out."""
     decisive = asdict(settings)
     for key in ("replicas", "length", "segment", "platform", "threads", "where"):
         del decisive[key]
-    decisive |= {"replica": replica, "frames_per_segment": settings.frames_per_segment}
+    decisive["frames_per_segment"] = settings.frames_per_segment
     text = openmm.XmlSerializer.serialize(system) + json.dumps(decisive, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return [
+        hashlib.sha256(f"{text} {replica}".encode()).hexdigest()
+        for replica in range(settings.replicas)
+    ]
 
 
 def _seeds(seed: int, replica: int) -> list[int]:
@@ -349,7 +323,7 @@ def _seeds(seed: int, replica: int) -> list[int]:
 def _context(
     system: openmm.System, integrator: openmm.Integrator, settings: ReferenceSettings
 ) -> openmm.Context:
-    threads = settings.threads // settings.side_by_side
+    threads = settings.threads_per_replica
     return make_context(system, integrator, settings.platform, threads, settings.where)
 
 

@@ -6,7 +6,6 @@ atomically: whatever happens, trajectory and checkpoint agree. Every array carri
 """
 
 import logging
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,6 @@ from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
 
 logger = logging.getLogger(__name__)
-
-_HDF5 = threading.Lock()
-"""PyTables and HDF5 do not bear several threads at once (PyTables manual, "Threading")."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ _UNITS = {
 def write_segment(path: Path, segment: Segment, fingerprint: str) -> None:
     """Write `segment` atomically; `fingerprint` stands for the simulation that it belongs to."""
     checked = tables.Filters(fletcher32=True)
-    with replacing(path) as temporary, _HDF5, tables.open_file(str(temporary), "w") as file:
+    with replacing(path) as temporary, tables.open_file(str(temporary), "w") as file:
         for name, units in _UNITS.items():
             array = file.create_carray("/", name, obj=getattr(segment, name), filters=checked)
             array.attrs["units"] = units
@@ -70,7 +66,7 @@ def read_segment(path: Path, fingerprint: str) -> Segment:
     Raises DynmatchError when the file is missing, damaged or of another simulation.
     """
     try:
-        with _HDF5, tables.open_file(str(path)) as file:
+        with tables.open_file(str(path)) as file:
             written = file.root._v_attrs["fingerprint"]
             arrays = {name: file.get_node("/", name).read() for name in _UNITS}
             end_state = file.root.end_state.read().tobytes().decode()

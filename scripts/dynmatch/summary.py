@@ -12,6 +12,7 @@ import pandas as pd
 
 from dynmatch.observables.msd import longest_reliable_lag, msd_table
 from dynmatch.statistics import jackknife_error, mean_and_error
+from dynmatch.units import BOLTZMANN
 
 COLUMNS = ["system", "model", "seed", "observable", "metric", "value", "error"]
 
@@ -23,6 +24,15 @@ TRAINED = {
     ("training", "converged"): "converged",
 }
 """Rows taken from model.yaml as they are, by observable and metric."""
+
+RECOVERED = {
+    "diffusion0_ratio": "d0_nm2_per_ps",
+    "gamma_over_alpha_ratio": "gamma_over_alpha",
+    "mass_over_alpha2_ratio": "mass_over_alpha2",
+}
+"""Metrics of parameters that should be 1 where the truth is known: learned over true."""
+RDF_FLOOR = 0.05
+"""Potentials of mean force are compared where the true g(r) is above this."""
 
 Row = tuple[str, str, float, float]
 Samples = Mapping[str, np.ndarray]
@@ -116,6 +126,38 @@ def model_rows(
         if trained.get(key) is not None:
             rows.append((observable, metric, float(trained[key]), np.nan))
     return rows
+
+
+def true_parameters(temperature: float, reference: Mapping) -> dict[str, float]:
+    """What can be identified of a reference of kind known, by the names of model.yaml.
+
+    temperature in K, `reference` the section of its config; a Brownian reference has no mass.
+    """
+    gamma = reference["gamma"]
+    truth = {"d0_nm2_per_ps": BOLTZMANN * temperature / gamma, "gamma_over_alpha": gamma}
+    if reference["dynamics"] == "ld":
+        truth["mass_over_alpha2"] = reference["mass"]
+    return truth
+
+
+def recovery_rows(
+    model: Samples, reference: Samples, trained: Mapping, truth: Mapping[str, float]
+) -> list[Row]:
+    """Learned over true parameters, and the largest error of the potential of mean force in kB T.
+
+    The latter is max |ln g_model - ln g_true| where g_true > RDF_FLOOR.
+    """
+
+    def largest(first: np.ndarray, second: np.ndarray) -> float:
+        compared = second > RDF_FLOOR
+        return float(np.max(np.abs(np.log(first[compared] / second[compared]))))
+
+    ratios = [
+        ("recovery", metric, trained[key] / truth[key], np.nan)
+        for metric, key in RECOVERED.items()
+        if key in truth
+    ]
+    return [*ratios, _row("recovery", "pmf_max_kT", largest, [model["rdf"]], [reference["rdf"]])]
 
 
 def reference_rows(diffusion: pd.DataFrame) -> list[Row]:

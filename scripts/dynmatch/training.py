@@ -150,6 +150,14 @@ def make_game(
     def score(variables, frames):
         return jnp.mean(classifier.apply(variables, features(frames)))
 
+    def score_of_motion(variables, frames):
+        """The score as a function of the displacements alone, the structure held fixed."""
+        steps = jax.vmap(judge.displacements)(frames)
+        seen = jax.vmap(lambda x: judge.frames_features(form, x, box))(lax.stop_gradient(frames))
+        return jnp.mean(
+            classifier.apply(variables, judge.standardise(scale, judge.assemble(seen, steps)))
+        )
+
     def draw(reference, key, starts, count):
         chosen = starts[random.randint(key, (count,), 0, starts.shape[0])]
         return judge.standardise(scale, reference_windows(reference, chosen))
@@ -219,10 +227,16 @@ def make_game(
             random.split(keys[1], settings.classifier_steps),
         )
 
-        cotangents = jax.grad(lambda x: score(variables, x))(frames)[:, 1:]
-        up_dynamics, up_potential = rollout.pull_back(
-            plan, dynamics, tabulate, state.parameters["potential"], befores, cotangents
-        )
+        def pull_back(score):
+            cotangents = jax.grad(lambda x: score(variables, x))(frames)[:, 1:]
+            return rollout.pull_back(
+                plan, dynamics, tabulate, state.parameters["potential"], befores, cotangents
+            )
+
+        _, up_potential = pull_back(score)
+        # In equilibrium gamma, alpha and m do not change the structure: what single frames
+        # contribute to their gradient has mean zero, and is most of its noise.
+        up_dynamics, _ = pull_back(score_of_motion)
         rough = potential.roughness(state.parameters["potential"])
         smooth = jax.grad(potential.roughness)(state.parameters["potential"])
         down = {

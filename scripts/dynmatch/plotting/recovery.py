@@ -1,5 +1,7 @@
 """Figure of a reference whose parameters are known: did the training find them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from dynmatch.plotting.free_energy import CORE
 from dynmatch.plotting.structure import DISTANCE_LABEL
 from dynmatch.plotting.style import MODELS, REFERENCE
 from dynmatch.plotting.tables import Results, models_in
+from dynmatch.summary import RDF_FLOOR
 from dynmatch.units import BOLTZMANN
 
 QUANTITIES = {
@@ -23,24 +26,14 @@ TOLERANCE = 0.05
 """Half-width of the band around the truth that a learned parameter should be in."""
 PMF_TOLERANCE = 0.1
 """Half-width of the band around the true potential of mean force, in kB T."""
-RDF_FLOOR = 0.05
-"""The potential of mean force is compared where the true g(r) is above this."""
 
 
-def parameters(
-    trained: pd.DataFrame, temperature: float, gamma: float, mass: float | None
-) -> pd.DataFrame:
+def parameters(trained: pd.DataFrame, truth: Mapping[str, float]) -> pd.DataFrame:
     """Learned parameters beside their true values: model, seed, quantity, value, error, truth.
 
-    trained      rows of model.yaml (`tables.collect`)
-    temperature  K
-    gamma, mass  true friction, amu/ps, and mass, amu, at alpha = 1; no mass for a Brownian truth
-
-    A single training has no standard error (NaN): the spread of the seeds shows it.
+    `trained` has the rows of model.yaml (`tables.collect`), `truth` true values by its columns. A
+    single training has no standard error (NaN): the spread of the seeds shows it.
     """
-    truth = {"d0_nm2_per_ps": BOLTZMANN * temperature / gamma, "gamma_over_alpha": gamma}
-    if mass is not None:
-        truth["mass_over_alpha2"] = mass
     learned = trained.melt(["model", "seed"], list(truth), "quantity").dropna(subset="value")
     value = learned["value"].astype(float)
     return learned.assign(value=value, error=np.nan, truth=learned["quantity"].map(truth))
