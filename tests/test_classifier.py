@@ -129,7 +129,7 @@ def random_features(seed: int, shift: float = 0.0) -> WindowFeatures:
 
 def test_gradient_penalty_is_the_squared_finite_difference_of_the_site_scores():
     classifier, features = Classifier(FORM), random_features(7)
-    variables = classifier.init(jax.random.key(8), features)
+    variables = jax.jit(classifier.init)(jax.random.key(8), features)
     penalty = judge.gradient_penalty(classifier, variables, features)
 
     h, total = 1e-5, 0.0

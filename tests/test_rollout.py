@@ -1,6 +1,7 @@
 """Windows, and the gradient pulled back through them: finite differences and closed forms."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from fluids import jittered_lattice, random_parameters
 
+from dynmatch import classifier as judge
 from dynmatch import potential, rollout
+from dynmatch.classifier import Classifier, ClassifierForm
 from dynmatch.dynamics import Dynamics
 from dynmatch.potential import PotentialForm
 from dynmatch.rollout import RolloutPlan
@@ -86,49 +89,68 @@ def inner(a, b) -> float:
     return float(sum(jax.tree.leaves(jax.tree.map(lambda x, y: np.sum(x * y), a, b))))
 
 
+@pytest.fixture(scope="module")
+def score(double_precision):
+    """Mean score of windows (W, T, N, 3) by a classifier with random weights."""
+    form = ClassifierForm(
+        cutoff=0.6, inner=0.2, channels=2, scalars=3, vectors=2, tensors=2, hidden=(4,)
+    )
+    one_window = partial(judge.window_features, form, box=np.array(PLAN.box))
+    window = jax.ShapeDtypeStruct((2, SITES, 3), jnp.float64)
+    example = jax.eval_shape(one_window, window)
+    rng = np.random.default_rng(6)
+    variables = jax.tree.map(
+        lambda x: jnp.asarray(rng.normal(size=x.shape)),
+        jax.eval_shape(Classifier(form).init, jax.random.key(0), example),
+    )
+    return lambda frames: jnp.mean(Classifier(form).apply(variables, jax.vmap(one_window)(frames)))
+
+
 @pytest.mark.parametrize("kind, neighbours", [("bd", 0), ("ld", 8)])
-def test_gradient_is_the_finite_difference_of_the_window(
-    kind, neighbours, dynamics, parameters, tables
+def test_gradient_of_the_score_is_the_finite_difference(
+    kind, neighbours, score, dynamics, parameters, tables
 ):
     """Along gamma, alpha, mass, and a random direction in each group of potential parameters.
 
     Undamped, through one whole lag, from states that are given. Eight neighbours are all within
     the three-body cutoff; with fewer, forces are not conservative and the gradient is inexact.
-    Steps of 1e-6 rarely carry a distance across a node of the force table, where it has a kink.
+    The steps are small, as the force is tabulated and has kinks at the nodes of the table.
     """
     plan = replace(PLAN, kind=kind, neighbours=neighbours)
     states = first_states(plan, dynamics, tables)
-    cotangents = random_cotangents(plan)
-    befores = simulate(plan, dynamics, tables, states)[2]
+    _, frames, befores = simulate(plan, dynamics, tables, states)
+    cotangents = jax.jit(jax.grad(score))(frames)[:, 1:]
     by_dynamics, by_parameters = pull_back(
         plan, dynamics, tabulate, parameters, befores, cotangents
     )
+    evaluate = jax.jit(score)
 
-    def value(dynamics, parameters):
-        frames = simulate(plan, dynamics, tabulate(parameters), states)[1]
-        return np.sum(np.asarray(frames[:, 1:] - frames[:, :1]) * cotangents)
-
-    h = 1e-6
-    for name in Dynamics._fields:
-        x = getattr(dynamics, name)
-        up, down = (value(dynamics._replace(**{name: (1 + e) * x}), parameters) for e in (h, -h))
-        slope = float(x * getattr(by_dynamics, name))
-        assert (slope == 0.0) == (kind == "bd" and name == "mass")
-        assert slope == pytest.approx((up - down) / (2 * h), rel=1e-5)
-
-    h = 1e-5
-    for group, leaves in parameters.items():
-        direction = random_parameters(FORM, 5)[group]
+    def slope(h, shifted):
+        """Central difference of the score; `shifted` takes a step to (dynamics, parameters)."""
         up, down = (
-            value(
-                dynamics,
-                parameters | {group: jax.tree.map(lambda p, d: p + e * d, leaves, direction)},  # noqa: B023
-            )
-            for e in (h, -h)
+            float(evaluate(simulate(plan, dynamics, tabulate(parameters), states)[1]))
+            for dynamics, parameters in (shifted(h), shifted(-h))
         )
-        slope = inner(by_parameters[group], direction)
-        assert abs(slope) > 1e-6
-        assert slope == pytest.approx((up - down) / (2 * h), rel=1e-5)
+        return (up - down) / (2 * h)
+
+    def along_dynamics(name, h):
+        return dynamics._replace(**{name: (1 + h) * getattr(dynamics, name)}), parameters
+
+    def along_parameters(group, direction, h):
+        moved = jax.tree.map(lambda p, d: p + h * d, parameters[group], direction)
+        return dynamics, parameters | {group: moved}
+
+    for name in Dynamics._fields:
+        found = float(getattr(dynamics, name) * getattr(by_dynamics, name))
+        assert found == pytest.approx(slope(1e-6, partial(along_dynamics, name)), rel=1e-5)
+        assert (found == 0.0) == (kind == "bd" and name == "mass")
+
+    for group in parameters:
+        direction = random_parameters(FORM, 5)[group]
+        found = inner(by_parameters[group], direction)
+        expected = slope(1e-5, partial(along_parameters, group, direction))
+        assert found == pytest.approx(expected, rel=1e-5)
+        assert abs(found) > 1e-6
 
 
 def test_cut_and_damped_gradient_of_free_brownian_motion(dynamics, parameters, tables):

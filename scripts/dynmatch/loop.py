@@ -294,7 +294,7 @@ def play(
             if len(progress.history) >= settings["updates"]:
                 ended_by = "updates"
                 break
-            if progress.seconds > 60 * settings["minutes"]:
+            if progress.history and progress.seconds > 60 * settings["minutes"]:
                 ended_by = "minutes"
                 break
             new_state, metrics = game.update(state, reference, jnp.float32(progress.rate))

@@ -100,7 +100,7 @@ def minimise(
         gradient = jax.grad(loss)(parameters, reference, frames[:, -1])
         steps, moments = adam.update(gradient, moments, parameters)
         parameters = optax.apply_updates(parameters, steps)
-        return parameters, moments, states, optax.global_norm(gradient)
+        return parameters, moments, states, optax.tree.norm(gradient)
 
     begun = time.monotonic()
     key, first, noise = random.split(key, 3)

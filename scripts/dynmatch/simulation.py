@@ -101,7 +101,7 @@ def simulate(
             states = carry[0]
             v = None
             if model.kind == "ld":
-                v = engine.velocity(model.dynamics, states)
+                v = jax.vmap(lambda s: engine.velocity(model.dynamics, s))(states)
             return carry, (states.position, v)
 
         yes = jnp.bool_(True)

@@ -246,7 +246,7 @@ def make_game(
             # d/d ln x = x d/dx
             "dynamics": {n: -getattr(up_dynamics, n) * getattr(dynamics, n) for n in DYNAMICS},
         }
-        norm = optax.global_norm(down)
+        norm = optax.tree.norm(down)
         steps, moments = adam.update(down, state.moments, state.parameters)
         steps = jax.tree.map(lambda s: rate * s, steps)
         parameters = optax.apply_updates(state.parameters, steps)
@@ -358,7 +358,7 @@ def shared_adam(b1: float, b2: float) -> optax.GradientTransformation:
     def update(gradient, state, parameters=None):
         count = state.count + 1
         mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, gradient)
-        square = b2 * state.square + (1 - b2) * optax.global_norm(gradient) ** 2
+        square = b2 * state.square + (1 - b2) * optax.tree.norm(gradient) ** 2
         scale = jnp.sqrt(square / (1 - b2**count)) + 1e-12
         step = jax.tree.map(lambda m: m / (1 - b1**count) / scale, mean)
         return step, SharedAdamState(count, mean, square)

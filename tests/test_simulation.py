@@ -1,0 +1,69 @@
+"""Long runs: neighbour lists give what all pairs give, and trouble is named."""
+
+import jax
+import numpy as np
+import pytest
+
+from dynmatch import potential, simulation
+from dynmatch.errors import DynmatchError
+from dynmatch.model import Model
+from dynmatch.trajectory import SiteTrajectory, site_topology
+
+
+def soft_model(kind="ld", time_step=0.005):
+    """A repulsive pair term with a weak three-body term."""
+    form = potential.PotentialForm(0.6, 0.45, 0.2, 2.494, pair_basis=20, hidden=(4,))
+    parameters = potential.initialise(form, jax.random.PRNGKey(1))
+    return Model(kind, form, parameters, 300.0, 1.0, 18.0, 300.0, time_step)
+
+
+def grid(sites_per_edge, edge):
+    x = (np.arange(sites_per_edge) + 0.5) * edge / sites_per_edge
+    positions = np.stack(np.meshgrid(x, x, x), -1).reshape(1, -1, 3).astype(np.float32)
+    n = positions.shape[1]
+    return SiteTrajectory(
+        np.repeat(positions, 2, 0),
+        np.array([0.0, 0.1]),
+        np.full(n, 18.0),
+        site_topology(["W"] * n, "SOL"),
+        np.full(3, edge),
+    )
+
+
+def run(model, start, **changes):
+    settings = dict(replicas=2, length=0.2, equilibration=0.0, frame_spacing=0.02, seed=1)
+    return simulation.simulate(model, start, **{**settings, **changes})
+
+
+def test_neighbour_lists_give_the_trajectory_of_all_pairs(monkeypatch):
+    """216 sites; 0.2 ps, so that rounding has no time to grow: agreement to 1e-4 nm."""
+    start = grid(6, 1.87)
+    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 5)
+    with_lists = run(soft_model(), start)
+    monkeypatch.setattr(simulation, "ALL_PAIRS_UP_TO", 1000)
+    all_pairs = run(soft_model(), start)
+    np.testing.assert_allclose(with_lists.positions, all_pairs.positions, atol=1e-4)
+    assert [len(r.time) for r in with_lists.replicas()] == [11, 11]
+
+
+def test_equipartition_of_langevin_velocities(monkeypatch):
+    """m <v^2> = kB T per degree of freedom: 64 sites, 100 frames 0.1 ps apart; 5 sigma = 2.6 %."""
+    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 50)
+    trajectory = run(
+        soft_model(), grid(4, 1.25), replicas=4, length=5.0, equilibration=1.0, frame_spacing=0.2
+    )
+    temperature = 18.0 * np.mean(trajectory.velocities.astype(float) ** 2) / 0.00831446
+    count = trajectory.velocities.size
+    assert temperature == pytest.approx(300.0, rel=5 * np.sqrt(2 / count))
+
+
+def test_an_explosion_is_named_with_step_replica_and_energy(monkeypatch):
+    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 10)
+    start = grid(4, 1.25)
+    with pytest.raises(DynmatchError, match=r"step \d+ in replica \d.*energy .* kJ/mol"):
+        run(soft_model("bd", 1.0), start, length=40.0, frame_spacing=1.0)
+
+
+def test_frame_spacing_must_be_whole_steps():
+    with pytest.raises(DynmatchError, match=r"validation\.frame_spacing"):
+        run(soft_model(), grid(4, 1.25), frame_spacing=0.012)
