@@ -28,9 +28,7 @@ def of_references(file):
 
 def of_models(file):
     """In the order of `TRAININGS`."""
-    return [
-        f"<results>/{system}/{model}/seed-{seed}/{file}" for system, model, seed in TRAININGS
-    ]
+    return [f"<results>/{system}/{model}/seed-{seed}/{file}" for system, model, seed in TRAININGS]
 
 
 FIGURE_TABLES = {
