@@ -9,7 +9,13 @@ from dynmatch import loop, simulation
 from dynmatch.config import complete
 from dynmatch.errors import DynmatchError
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+@pytest.fixture(scope="module", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """The same program is compiled for every training here: once is enough."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="module")

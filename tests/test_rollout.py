@@ -121,7 +121,7 @@ def test_gradient_of_the_score_is_the_finite_difference(
     _, frames, befores = simulate(plan, dynamics, tables, states)
     cotangents = jax.jit(jax.grad(score))(frames)[:, 1:]
     by_dynamics, by_parameters = pull_back(
-        plan, dynamics, tabulate, parameters, befores, cotangents
+        plan, dynamics, tabulate, parameters, befores, cotangents, cotangents
     )
     evaluate = jax.jit(score)
 
@@ -163,7 +163,7 @@ def test_cut_and_damped_gradient_of_free_brownian_motion(dynamics, parameters, t
     befores = simulate(plan, dynamics, tables, states)[2]
     cotangents = random_cotangents(plan)
     by_dynamics, by_parameters = pull_back(
-        plan, dynamics, tabulate, parameters, befores, cotangents
+        plan, dynamics, tabulate, parameters, befores, cotangents, cotangents
     )
 
     one_step = replace(plan, lag_steps=(1,), gradient_steps=0)

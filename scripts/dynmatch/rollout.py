@@ -113,39 +113,36 @@ def start(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, key: Array, pos
     return lax.map(one, (key, positions))
 
 
-def _advance(plan, generator, dynamics, tables, state, steps: int):
-    """`steps` steps without gradient; `steps` a multiple of `plan.rebuild` or less than it."""
-
-    def block(state, length):
-        kwargs = dict(
-            tables=tables,
-            neighbours=nearest(plan, state.position),
-            push=jnp.zeros_like(state.position),
-        )
-        return lax.fori_loop(0, length, lambda _, s: generator.step(dynamics, s, **kwargs), state)
-
-    blocks, rest = divmod(steps, plan.rebuild)
-    state = lax.fori_loop(0, blocks, lambda _, s: block(s, plan.rebuild), state)
-    return block(state, rest) if rest else state
-
-
 def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, states):
     """Continue W states over one window each.
 
     Returns the states at the end, the frames (W, lags + 1, N, 3) with the start included, and the
-    states `gradient_steps` before each frame, from which `pull_back` starts.
+    states (W, lags, ...) `gradient_steps` before each frame, from which `pull_back` starts.
     """
     generator = make_generator(plan)
+    # one loop for all lags, so that the force is compiled once
+    lengths = [(steps - plan.gradient_steps, plan.gradient_steps) for steps in plan.lag_steps]
+
+    def advance(state, steps):
+        def block(number, state):
+            kwargs = dict(
+                tables=tables,
+                neighbours=nearest(plan, state.position),
+                push=jnp.zeros_like(state.position),
+            )
+            count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
+            return lax.fori_loop(
+                0, count, lambda _, s: generator.step(dynamics, s, **kwargs), state
+            )
+
+        state = lax.fori_loop(0, -(-steps // plan.rebuild), block, state)
+        return state, state
 
     def one(state):
-        frames, befores = [state.position], []
-        for steps in plan.lag_steps:
-            state = _advance(plan, generator, dynamics, tables, state, steps - plan.gradient_steps)
-            befores.append(state)
-            state = _advance(plan, generator, dynamics, tables, state, plan.gradient_steps)
-            frames.append(state.position)
-        before = jax.tree.map(lambda *leaves: jnp.stack(leaves), *befores)
-        return state, jnp.stack(frames), before
+        first = state.position
+        state, stops = lax.scan(advance, state, jnp.asarray(lengths).reshape(-1))
+        befores = jax.tree.map(lambda a: a[0::2], stops)
+        return state, jnp.concatenate([first[None], stops.position[1::2]]), befores
 
     return lax.map(one, states, batch_size=min(plan.chunk, states.position.shape[0]))
 
@@ -156,13 +153,16 @@ def pull_back(
     tabulate: Callable[[dict], Tables],
     parameters: dict,
     befores,
-    cotangents: Array,
+    for_dynamics: Array,
+    for_potential: Array,
 ) -> tuple[Dynamics, dict]:
-    """Gradient of sum(frames * cotangents) with respect to the dynamics and the parameters.
+    """Gradients of sum(frames * for_dynamics) with respect to the dynamics, and of
+    sum(frames * for_potential) with respect to the parameters of the potential.
 
-    befores    states (W, lags, ...) of `simulate_windows`
-    cotangents (W, lags, N, 3), of every frame but the first
-    tabulate   parameters -> Tables
+    befores       states (W, lags, ...) of `simulate_windows`
+    for_dynamics  cotangents (W, lags, N, 3) of every frame but the first
+    for_potential the same
+    tabulate      parameters -> Tables
     """
     generator = make_generator(plan)
     tables, tabulate_vjp = jax.vjp(tabulate, parameters)
@@ -187,16 +187,19 @@ def pull_back(
         state, along = lax.scan(block, state, push)
         return state.position, along
 
-    def one(pair):
-        state, cotangent = pair
+    def one(segment):
+        state, cotangents = segment
         shape = (blocks, plan.rebuild, *state.position.shape)
         _, pull, (visited, neighbours) = jax.vjp(
             lambda d, p: replay(d, p, state), dynamics, jnp.zeros(shape), has_aux=True
         )
-        d_dynamics, d_push = pull(cotangent)
+        (d_dynamics, d_push) = jax.vmap(pull)(cotangents)
+        d_dynamics = jax.tree.map(lambda a: a[0], d_dynamics)
+        d_push = d_push[1]
         sampled = d_push[:, plan.parameter_stride - 1 :: plan.parameter_stride]
         return d_dynamics, _tables_cotangent(plan, tables, visited, sampled, neighbours)
 
+    cotangents = jnp.stack([for_dynamics, for_potential], 2)
     flat = jax.tree.map(
         lambda a: a.reshape((-1, *a.shape[2:])), (lax.stop_gradient(befores), cotangents)
     )

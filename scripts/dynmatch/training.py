@@ -227,16 +227,15 @@ def make_game(
             random.split(keys[1], settings.classifier_steps),
         )
 
-        def pull_back(score):
-            cotangents = jax.grad(lambda x: score(variables, x))(frames)[:, 1:]
-            return rollout.pull_back(
-                plan, dynamics, tabulate, state.parameters["potential"], befores, cotangents
-            )
-
-        _, up_potential = pull_back(score)
         # In equilibrium gamma, alpha and m do not change the structure: what single frames
         # contribute to their gradient has mean zero, and is most of its noise.
-        up_dynamics, _ = pull_back(score_of_motion)
+        cotangents = [
+            jax.grad(lambda x, s=s: s(variables, x))(frames)[:, 1:]
+            for s in (score_of_motion, score)
+        ]
+        up_dynamics, up_potential = rollout.pull_back(
+            plan, dynamics, tabulate, state.parameters["potential"], befores, *cotangents
+        )
         rough = potential.roughness(state.parameters["potential"])
         smooth = jax.grad(potential.roughness)(state.parameters["potential"])
         down = {
