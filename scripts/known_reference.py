@@ -13,7 +13,6 @@ def main(snakemake) -> None:
     settings = KnownReference(
         **snakemake.params.reference,
         temperature=snakemake.params.temperature,
-        where=f"systems.{snakemake.wildcards.system}.reference",
     )
     write(snakemake.output.projected, simulate(settings))
 

@@ -90,6 +90,6 @@ def test_divergence_is_met_with_smaller_rates_and_then_said(trajectory, settings
     """A Langevin step far beyond stability explodes at every attempt."""
     settings[1]["ld"]["time_step"] = 0.25
     settings[1]["start"]["updates"] = 0
-    with pytest.raises(DynmatchError, match=r"diverged at update 1 for the third time.*lower"):
+    with pytest.raises(DynmatchError, match=r"diverged at update \d+ for the third time.*lower"):
         train(trajectory, settings, tmp_path)
     assert caplog.text.count("rates halved") == loop.SECOND_CHANCES

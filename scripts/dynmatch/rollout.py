@@ -181,7 +181,7 @@ def pull_back(
                 return state, state.position
 
             state, visited = lax.scan(step, state, push)
-            sampled = slice(plan.parameter_stride - 1, None, plan.parameter_stride)
+            sampled = slice(plan.parameter_stride // 2, None, plan.parameter_stride)
             return state, (visited[sampled], neighbours)
 
         state, along = lax.scan(block, state, push)
@@ -196,7 +196,7 @@ def pull_back(
         (d_dynamics, d_push) = jax.vmap(pull)(cotangents)
         d_dynamics = jax.tree.map(lambda a: a[0], d_dynamics)
         d_push = d_push[1]
-        sampled = d_push[:, plan.parameter_stride - 1 :: plan.parameter_stride]
+        sampled = d_push[:, plan.parameter_stride // 2 :: plan.parameter_stride]
         return d_dynamics, _tables_cotangent(plan, tables, visited, sampled, neighbours)
 
     cotangents = jnp.stack([for_dynamics, for_potential], 2)
