@@ -6,7 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from dynmatch.config import check_gpu, check_writable, complete, models_of
+from dynmatch.config import baselines_of, check_gpu, check_writable, complete, models_of
+from dynmatch.config import BASELINE_DYNAMICS, BASELINE_METHODS
 from dynmatch.errors import DynmatchError
 from dynmatch.sources import closure, imports
 
@@ -19,8 +20,9 @@ except DynmatchError as error:
 SYSTEMS = list(config["systems"])
 WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
 KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
-MODELS = {name: models_of(config, name) for name in SYSTEMS}
-TRAININGS = [
+TRAINED = {name: models_of(config, name) for name in SYSTEMS}
+MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}
+RUNS = [
     (system, model, seed)
     for system in SYSTEMS
     for model in MODELS[system]
@@ -31,7 +33,7 @@ GPUS = 1 if config["device"] == "gpu" else 0
 
 wildcard_constraints:
     system="|".join(map(re.escape, SYSTEMS)),
-    model="bd|ld",
+    model="|".join(sorted({model for models in MODELS.values() for model in models})),
     seed=r"\d+",
 
 

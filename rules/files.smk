@@ -27,8 +27,8 @@ def of_references(file):
 
 
 def of_models(file):
-    """In the order of `TRAININGS`."""
-    return [f"<results>/{system}/{model}/seed-{seed}/{file}" for system, model, seed in TRAININGS]
+    """In the order of `RUNS`."""
+    return [f"<results>/{system}/{model}/seed-{seed}/{file}" for system, model, seed in RUNS]
 
 
 FIGURE_TABLES = {
@@ -49,6 +49,7 @@ FIGURE_TABLES = {
     "van_hove": ["van_hove"],
     "free_energy": ["pmf", "free_energy_q", "free_energy_r_theta"],
     "recovery": ["history", "model", "pmf"],
+    "comparison": ["summary"],
 }
 TRAINING_TABLES = {
     "history": "history.csv",
@@ -60,27 +61,33 @@ TRAINING_TABLES = {
 def figure_tables(wildcards):
     """Files of every table of a figure, of the reference and of each model and seed, by table."""
     folder = f"<results>/{wildcards.system}"
-    runs = expand(
-        f"{folder}/{{model}}/seed-{{seed}}",
-        model=MODELS[wildcards.system],
-        seed=config["seeds"],
-    )
-    return {
-        table: (
-            [f"{run}/{TRAINING_TABLES[table]}" for run in runs]
-            if table in TRAINING_TABLES
-            else [f"{source}/observables/{table}.csv" for source in [f"{folder}/reference", *runs]]
-        )
-        for table in FIGURE_TABLES[wildcards.figure]
-    }
+
+    def of_runs(models):
+        return expand(f"{folder}/{{model}}/seed-{{seed}}", model=models, seed=config["seeds"])
+
+    def files(table):
+        if table == "summary":
+            return ["<results>/summary.csv"]
+        if table in TRAINING_TABLES:
+            runs = of_runs(TRAINED[wildcards.system])
+            return [f"{run}/{TRAINING_TABLES[table]}" for run in runs]
+        sources = [f"{folder}/reference", *of_runs(MODELS[wildcards.system])]
+        return [f"{source}/observables/{table}.csv" for source in sources]
+
+    return {table: files(table) for table in FIGURE_TABLES[wildcards.figure]}
 
 
 def figure_files():
-    """Every figure of every system: parameters can be recovered where they are known."""
+    """Every figure of every system: parameters can be recovered where they are known, and models
+    compared where there are baselines."""
+    special = {
+        "recovery": KNOWN_SYSTEMS,
+        "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
+    }
     return [
         f"<results>/figures/{system}_{figure}.{suffix}"
         for system in SYSTEMS
         for figure in FIGURE_TABLES
         for suffix in ("pdf", "png")
-        if figure != "recovery" or system in KNOWN_SYSTEMS
+        if system in special.get(figure, SYSTEMS)
     ]

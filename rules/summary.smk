@@ -20,7 +20,7 @@ rule summary:
         runtime=10,
         gpu=0,
     params:
-        trainings=TRAININGS,
+        runs=RUNS,
         systems={
             name: {
                 "cutoff": system["potential"]["cutoff"],

@@ -11,6 +11,8 @@ rule training:
         "<logs>/training/{system}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/training/{system}-{model}-{seed}.tsv"
+    wildcard_constraints:
+        model="bd|ld",
     conda:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/training/threads", within=config)

@@ -12,6 +12,9 @@ REFERENCE_NAMES = {"water": "AA", "known": "truth"}
 def main(snakemake) -> None:
     params = snakemake.params
     tables = {name: collect(name, snakemake.input[name]) for name in params.tables}
+    if "summary" in tables:
+        table = tables["summary"]
+        tables["summary"] = table[table["system"] == snakemake.wildcards.system]
     if snakemake.wildcards.figure == "recovery":
         truth = true_parameters(params.temperature, params.reference)
         tables["parameters"] = parameters(tables["model"], truth)

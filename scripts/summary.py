@@ -18,7 +18,7 @@ def main(snakemake) -> None:
         reference[system], truth[system] = dict(np.load(samples)), pd.read_csv(diffusion)
         rows[system, "reference", ""] = reference_rows(truth[system])
     for (system, model, seed), samples, diffusion, trained in zip(
-        params.trainings,
+        params.runs,
         files.samples,
         files.diffusion,
         files.models,

@@ -81,7 +81,8 @@ def first_states(plan, dynamics, tables):
 
 
 def random_cotangents(plan) -> np.ndarray:
-    return np.random.default_rng(4).normal(size=(WINDOWS, len(plan.lag_steps), SITES, 3))
+    carrying = len(plan.frame_steps[plan.carrying])
+    return np.random.default_rng(4).normal(size=(WINDOWS, carrying, SITES, 3))
 
 
 def inner(a, b) -> float:
@@ -153,12 +154,19 @@ def test_gradient_of_the_score_is_the_finite_difference(
         assert abs(found) > 1e-6
 
 
-def test_cut_and_damped_gradient_of_free_brownian_motion(dynamics, parameters, tables):
+@pytest.mark.parametrize(
+    "lag_steps, frames", [((15, 10), (None, 15, 25)), ((3, 2, 10), (5, 8, 10, 20))]
+)
+def test_cut_and_damped_gradient_of_free_brownian_motion(
+    lag_steps, frames, dynamics, parameters, tables
+):
     """Without forces a frame is a sum of kicks proportional to sqrt(alpha/gamma).
 
     The n-th kick before a frame counts exp(-n dt/t_d), and none from the `gradient_steps`-th on.
+    `frames` are their steps, None where a frame carries nothing: a first lag shorter than
+    `gradient_steps` makes a lead-in of that length, and all frames carry.
     """
-    plan = replace(PLAN, box=(60.0,) * 3, lag_steps=(15, 10), gradient_steps=5, damping_time=0.01)
+    plan = replace(PLAN, box=(60.0,) * 3, lag_steps=lag_steps, gradient_steps=5, damping_time=0.01)
     states = first_states(plan, dynamics, tables)
     befores = simulate(plan, dynamics, tables, states)[2]
     cotangents = random_cotangents(plan)
@@ -168,13 +176,13 @@ def test_cut_and_damped_gradient_of_free_brownian_motion(dynamics, parameters, t
 
     one_step = replace(plan, lag_steps=(1,), gradient_steps=0)
     kicks = []
-    for _ in range(25):
-        states, frames, _ = simulate(one_step, dynamics, tables, states)
-        kicks.append(np.asarray(frames[:, 1] - frames[:, 0]))
+    for _ in range(frames[-1]):
+        states, positions, _ = simulate(one_step, dynamics, tables, states)
+        kicks.append(np.asarray(positions[:, 1] - positions[:, 0]))
     weights = np.exp(-np.arange(5)[::-1] * plan.time_step / plan.damping_time)
     arriving = sum(
-        np.sum(weight * kick * cotangents[:, lag])
-        for lag, last in enumerate((15, 25))
+        np.sum(weight * kick * cotangents[:, frame])
+        for frame, last in enumerate(last for last in frames if last)
         for weight, kick in zip(weights, kicks[last - 5 : last], strict=True)
     )
     assert by_dynamics.gamma == pytest.approx(-arriving / 600.0, rel=1e-9)

@@ -16,6 +16,9 @@ from dynmatch.units import AMU_PER_NM3
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
+BASELINE_METHODS = ("fm", "rem", "static")
+BASELINE_DYNAMICS = ("ld_thermostat", "ld_einstein", "bd_einstein")
+
 WATER_MASS = 18.01528
 """Mass of a water molecule, amu."""
 
@@ -46,6 +49,16 @@ def models_of(config: Mapping, name: str) -> list[str]:
     """Equations of motion that are trained on a system of the (complete) config."""
     system = config["systems"][name]
     return [system["reference"]["dynamics"]] if system["kind"] == "known" else config["models"]
+
+
+def baselines_of(config: Mapping, name: str) -> list[str]:
+    """Baseline models of a system of the (complete) config: method and dynamics, joined by _."""
+    baselines = config["systems"][name]["baselines"]
+    return [
+        f"{method}_{dynamics}"
+        for method in baselines["methods"]
+        for dynamics in baselines["dynamics"]
+    ]
 
 
 def check_gpu(config: Mapping) -> None:

@@ -1,5 +1,6 @@
 """The reference trajectory as training sees it: frames on a coarse grid of times."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,3 +76,14 @@ def potential_of_mean_force(
     table = rdf(trajectory.frames(slice(None, None, stride)), bin_width)
     table = table[table.rdf > 0.01]
     return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())
+
+
+def room_for_neighbours(data: LearningData, radius: float, margin: float) -> int:
+    """`margin` times the largest number of neighbours within `radius` (nm) in the reference."""
+    most = 0
+    for frame in data.frames[:: max(1, len(data.frames) // 100)]:
+        d = frame[:, None] - frame[None]
+        d -= data.box * np.round(d / data.box)
+        within = np.sum(np.sum(d * d, -1) < radius**2, -1) - 1
+        most = max(most, int(within.max()))
+    return min(math.ceil(margin * most), data.frames.shape[1] - 1)

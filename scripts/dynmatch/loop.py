@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax
@@ -20,7 +20,12 @@ from tqdm import tqdm
 from dynmatch import checkpoint, potential, relative_entropy, training
 from dynmatch.classifier import ClassifierForm
 from dynmatch.errors import DynmatchError
-from dynmatch.learning_data import LearningData, learning_data, potential_of_mean_force
+from dynmatch.learning_data import (
+    LearningData,
+    learning_data,
+    potential_of_mean_force,
+    room_for_neighbours,
+)
 from dynmatch.model import Model
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.rollout import RolloutPlan
@@ -32,9 +37,13 @@ WINDOW_SPACING = 1.0
 GRADIENT_SPAN = 3.0
 """Damping times before each frame through which the gradient is carried."""
 REBUILD = 10
-NEIGHBOUR_SKIN = 0.05
-"""nm beyond the three-body cutoff within which neighbours are kept between two searches."""
+ROOM = 1.3
+"""For neighbours of a site, over the most in the reference."""
 CHECKPOINT_SECONDS = 20.0
+STRUCTURE_LAG = 1.0
+"""Time between the frames that a training on structure alone is shown, ps."""
+STRUCTURE_FRICTION = 5.0
+"""Friction over mass of its Langevin replicas, 1/ps: low, because only their structure matters."""
 START_COLUMNS = ["update", "minutes", "rdf_error", "gradient_norm"]
 SECOND_CHANCES = 2
 LARGEST_GRADIENT = 1e4
@@ -71,11 +80,14 @@ def train(
     settings: dict,
     seed: int,
     folder: str | Path,
+    structure_only: bool = False,
 ) -> Trained:
     """Train a "bd" or "ld" model on `trajectory`.
 
     potential_settings, settings  the sections `potential` and `training` of a system's config
     folder                        for checkpoints; a killed training continues from there
+    structure_only                windows of a single frame: nothing is learned about the dynamics,
+                                  and gamma, alpha and m stay as they are
 
     Raises DynmatchError when the training diverges more than twice, or does not fit the data.
     """
@@ -85,6 +97,13 @@ def train(
     form, parameters = start_potential(trajectory, kT, potential_settings)
     plan = make_plan(kind, form, kT, data, settings)
     game_settings = make_settings(settings)
+    dynamics = start_dynamics(trajectory, kT, mass, settings["initial"])
+    if structure_only:
+        data = replace(data, offsets=data.offsets[:1])
+        lag = round(STRUCTURE_LAG / plan.time_step)
+        plan = replace(plan, lag_steps=(lag,), structure_only=True)
+        game_settings = replace(game_settings, freeze=training.DYNAMICS)
+        dynamics["gamma"] = dynamics["mass"] + jnp.log(STRUCTURE_FRICTION)
     classifier_form = ClassifierForm(
         cutoff=form.cutoff,
         inner=0.85 * form.core,
@@ -95,11 +114,10 @@ def train(
     start_key, game_key = random.split(key)
     reference, scale = training.prepare_reference(classifier_form, data)
     game = training.make_game(plan, classifier_form, game_settings, scale)
-    initial = {
-        "potential": parameters,
-        "dynamics": start_dynamics(trajectory, kT, mass, settings["initial"]),
-    }
-    fingerprint = _fingerprint(trajectory, kind, kT, potential_settings, settings, seed)
+    initial = {"potential": parameters, "dynamics": dynamics}
+    fingerprint = _fingerprint(
+        trajectory, kind, structure_only, kT, potential_settings, settings, seed
+    )
 
     template = jax.eval_shape(game.init, game_key, initial, reference)
     found = checkpoint.load(folder, fingerprint, template)
@@ -130,7 +148,7 @@ def train(
         temperature=temperature,
         time_step=plan.time_step,
     )
-    converged = has_converged(progress.history)
+    converged = has_converged(progress.history, settings["updates"])
     if not converged:
         logging.warning(
             "the training has not converged: the score gap (%.2g) is above its floor (%.2g), or D0 "
@@ -154,6 +172,7 @@ def start_potential(
         thermal_energy=kT,
         pair_basis=settings["pair_basis"],
         radial_channels=settings["radial_channels"],
+        degree=settings["degree"],
         hidden=tuple(settings["hidden"]),
     )
     parameters = potential.initialise(form, random.PRNGKey(0))
@@ -167,17 +186,25 @@ def start_potential(
     return form, parameters
 
 
+def einstein_friction(trajectory: SiteTrajectory, kT: float) -> float:
+    """kB T/D, amu/ps, of the reference's diffusion constant D."""
+    stride = max(1, round(WINDOW_SPACING / trajectory.frame_spacing))
+    coarse = trajectory.frames(slice(None, None, stride))
+    length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
+    d = float(diffusion(*msd_samples(coarse, length / 4), length).d_nm2_per_ps.iloc[0])
+    return kT / d
+
+
 def start_dynamics(trajectory: SiteTrajectory, kT: float, mass: float, factors: dict) -> dict:
     """ln of gamma = kB T/D (Einstein, D of the reference), alpha = 1, m = mean site mass.
 
     `factors` (gamma_factor, mass_factor) start the training wrong on purpose.
     """
-    stride = max(1, round(WINDOW_SPACING / trajectory.frame_spacing))
-    coarse = trajectory.frames(slice(None, None, stride))
-    length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
-    d = float(diffusion(*msd_samples(coarse, length / 4), length).d_nm2_per_ps.iloc[0])
-    gamma = kT / d * factors["gamma_factor"]
-    values = {"gamma": gamma, "alpha": 1.0, "mass": mass * factors["mass_factor"]}
+    values = {
+        "gamma": einstein_friction(trajectory, kT) * factors["gamma_factor"],
+        "alpha": 1.0,
+        "mass": mass * factors["mass_factor"],
+    }
     return {name: jnp.log(jnp.float32(value)) for name, value in values.items()}
 
 
@@ -189,31 +216,19 @@ def make_plan(
     damping = settings[kind]["damping_time"]
     lag_steps = tuple(round(lag / time_step) for lag in settings["lags"])
     blocks = max(1, round(GRADIENT_SPAN * damping / time_step / REBUILD))
-    blocks = min(blocks, max(1, min(lag_steps) // REBUILD))
-    rebuild = min(REBUILD, min(lag_steps))
-    return RolloutPlan(
+    plan = RolloutPlan(
         kind=kind,
         form=form,
         kT=kT,
         box=tuple(float(edge) for edge in data.box),
         time_step=time_step,
         lag_steps=lag_steps,
-        gradient_steps=blocks * rebuild,
+        gradient_steps=blocks * REBUILD,
         damping_time=damping,
-        rebuild=rebuild,
-        neighbours=most_neighbours(data, form.three_body_cutoff + NEIGHBOUR_SKIN),
+        rebuild=REBUILD,
     )
-
-
-def most_neighbours(data: LearningData, radius: float) -> int:
-    """Largest number of neighbours of a site within `radius` (nm), over frames of the reference."""
-    most = 0
-    for frame in data.frames[:: max(1, len(data.frames) // 100)]:
-        d = frame[:, None] - frame[None]
-        d -= data.box * np.round(d / data.box)
-        within = np.sum(np.sum(d * d, -1) < radius**2, -1) - 1
-        most = max(most, int(within.max()))
-    return min(most, data.frames.shape[1] - 1)
+    room = room_for_neighbours(data, form.three_body_cutoff + plan.skin, ROOM)
+    return replace(plan, neighbours=room)
 
 
 def make_settings(settings: dict) -> training.GameSettings:
@@ -272,10 +287,11 @@ def play(
     fingerprint: str,
     begun: float,
 ) -> tuple[training.GameState, str, float]:
-    """Update until the number of updates or the minutes are used up.
+    """Update until the game has converged, or the number of updates or the minutes are used up.
 
     A diverged update is undone back to the last checkpoint, with half the rate, at most twice.
-    Returns the state, what ended the game ("updates" or "minutes"), and the seconds used.
+    Returns the state, what ended the game ("converged", "updates" or "minutes"), and the seconds
+    used.
     """
     earlier = progress.seconds
     last_saved = time.monotonic()
@@ -291,6 +307,9 @@ def play(
     ) as bar:
         while True:
             progress.seconds = earlier + time.monotonic() - begun
+            if has_converged(progress.history, settings["updates"]):
+                ended_by = "converged"
+                break
             if len(progress.history) >= settings["updates"]:
                 ended_by = "updates"
                 break
@@ -341,12 +360,16 @@ def diverged(metrics: dict) -> bool:
     return not finite or metrics["gradient_norm"] > LARGEST_GRADIENT
 
 
-def has_converged(history: list[dict]) -> bool:
-    """Score gap at its noise floor at the end, and D0 steady to 3 % over the last quarter."""
-    last = history[-max(4, len(history) // 4) :]
-    d0 = np.array([row["d0_nm2_per_ps"] for row in last])
+def has_converged(history: list[dict], updates: int) -> bool:
+    """Score gap at its noise floor, and D0 steady to 3 % over the last quarter of `updates`.
+
+    Never in the first half, when the rates are still high.
+    """
+    if len(history) < max(4, updates // 2):
+        return False
+    d0 = np.array([row["d0_nm2_per_ps"] for row in history[-max(4, updates // 4) :]])
     gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]
-    return bool(gap <= floor and np.ptp(d0) <= 0.06 * np.mean(d0))
+    return bool(gap <= floor and np.ptp(d0) <= 0.03 * np.mean(d0))
 
 
 def _row(number: int, progress: Progress, metrics: dict, kT: float) -> dict:

@@ -5,21 +5,21 @@ r"""The coarse-grained potential: a pair term and a three-body term that needs n
 The moments of site i are sums over its neighbours j, d = R_i - R_j in units of the three-body
 cutoff, s = |d|^2:
 
-    m0_c = sum_j h_c(s),     m1_c = sum_j h_c(s) d,     m2_c = sum_j h_c(s) d d^T
+    m_c^(l) = sum_j h_c(s) d (x) ... (x) d        l factors, l = 0 ... degree
 
 with learnable radial channels h_c(s) = (1 - s)^3 p_c(s), p_c in Bernstein form. The invariants are
-m0_c, m1_c.m1_c' and m2_c:m2_c', that is, sums over pairs of neighbours of h h', h h' cos and
-h h' cos^2 terms, so that a linear E is an ordinary three-body potential and a network E goes
-beyond it.
+m_c^(0) and the full contractions m_c^(l).m_c'^(l), l > 0, that is, sums over pairs of neighbours of
+h h' (d.d')^l, so that a linear E is an ordinary three-body potential, a polynomial of that degree
+in the cosine of the angle, and a network E goes beyond it.
 
 The pair term is a cubic spline in r on top of a fixed repulsive core. Before a simulation the
 parameters are turned into `Tables` once: the pair force over r as a table on a uniform grid in r^2,
 linear between the nodes, with the energy as its exact integral. The cost of a force evaluation does
 then not depend on the number of spline coefficients.
 
-Forces are written out by hand: given the adjoints A_i = dE/dm at every site, the many-body force is
-the sum over neighbours of the gradient of one effective pair energy with coefficients A_i +- A_j,
-which needs no scatter; it is some twenty times faster than reverse-mode differentiation on a CPU.
+Forces are written out by hand: given the adjoints A_i = dE/dm of every site, a neighbour j is
+pushed by the gradient of A_i.m with respect to d, and i by the opposite. That is some forty times
+faster than reverse-mode differentiation on a CPU.
 All functions work for one configuration, positions (N, 3) in nm, and are to be vmapped.
 """
 
@@ -36,8 +36,16 @@ from scipy.interpolate import BSpline
 
 TABLE_NODES = 1024
 RADIAL_DEGREE = 6
-SYMMETRIC = ((0, 0, 1.0), (1, 1, 1.0), (2, 2, 1.0), (0, 1, 2.0), (0, 2, 2.0), (1, 2, 2.0))
-"""Components of a symmetric 3x3 tensor and how often each occurs in a full contraction."""
+
+
+def monomials(rank: int) -> list[tuple[int, int, int]]:
+    """Independent components of a symmetric tensor of that rank, by the powers of x, y and z."""
+    return [(a, b, rank - a - b) for a in range(rank, -1, -1) for b in range(rank - a, -1, -1)]
+
+
+def multiplicity(powers: tuple[int, int, int]) -> float:
+    """How often that component occurs in a full contraction."""
+    return math.factorial(sum(powers)) / math.prod(math.factorial(power) for power in powers)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class PotentialForm:
     thermal_energy    kB T, kJ/mol: the scale of every learned term
     pair_basis        number of spline coefficients of the pair term
     radial_channels   number of learned radial functions of the moments
+    degree            highest rank of the moments
     hidden            widths of the hidden layers of the network E
     """
 
@@ -59,6 +68,7 @@ class PotentialForm:
     thermal_energy: float
     pair_basis: int = 40
     radial_channels: int = 2
+    degree: int = 3
     hidden: tuple[int, ...] = (16,)
 
 
@@ -121,7 +131,7 @@ class PairSpline(nn.Module):
 
 def n_invariants(form: PotentialForm) -> int:
     channels = form.radial_channels
-    return channels + channels * (channels + 1)
+    return channels + form.degree * channels * (channels + 1) // 2
 
 
 def initialise(form: PotentialForm, key: Array) -> dict:
@@ -228,7 +238,7 @@ def energy(
     pair = 0.5 * jnp.sum(_pair_energy(form, tables, s))
     d, s = _separations(positions, box, neighbours.three_body, form.three_body_cutoff)
     h, _ = _radial(tables.radial, s)
-    moments = _moments(h, d)
+    moments = _moments(form, h, _products(form, d))
     return pair + form.thermal_energy * jnp.sum(_site_energy(form, tables.network, moments))
 
 
@@ -238,39 +248,46 @@ def force(
     """Forces (N, 3), kJ/mol/nm: the exact negative gradient of `energy`, written out."""
     d, s = _separations(positions, box, neighbours.pair)
     w = _pair_force(form, tables, s)
-    pair = jnp.stack([jnp.sum(w * x, -2) for x in d], -1)
+    # as a contraction XLA looks w up once; in three sums it would do so three times
+    pair = jnp.einsum("xkn,kn->nx", jnp.stack(d), w)
     return pair + _three_body_force(form, tables, positions, box, neighbours.three_body)
 
 
 def _three_body_force(form, tables, positions, box, neighbours) -> Array:
     d, s = _separations(positions, box, neighbours, form.three_body_cutoff)
     h, dh = _radial(tables.radial, s)
-    products = [d[a] * d[b] for a, b, _ in SYMMETRIC]
-    moments = _moments(h, d)
+    products = _products(form, d)
+    moments = _moments(form, h, products)
     adjoints = jax.grad(lambda m: jnp.sum(_site_energy(form, tables.network, m)))(moments)
 
-    def add(a):
-        return a[None, :] + _at_neighbours(a, neighbours)
-
-    def subtract(a):
-        return a[None, :] - _at_neighbours(a, neighbours)
-
-    total = [0.0, 0.0, 0.0]
+    push = [0.0, 0.0, 0.0]
     for c in range(form.radial_channels):
-        a0 = add(adjoints[0][c])
-        a1 = [subtract(adjoints[1][c][k]) for k in range(3)]
-        a2 = [add(adjoints[2][c][k]) for k in range(6)]
-        effective = a0 + sum(a1[k] * d[k] for k in range(3))
-        effective += sum(a2[k] * products[k] for k in range(6))
+        effective, across = 0.0, [0.0, 0.0, 0.0]
+        for components in adjoints:
+            for powers, a in components[c].items():
+                effective += a * products[powers]
+                for k in range(3):
+                    if powers[k]:
+                        across[k] += a * (powers[k] * products[_lowered(powers, k)])
         along = 2.0 * dh[c] * effective
-        across = (
-            a1[0] + 2.0 * a2[0] * d[0] + a2[3] * d[1] + a2[4] * d[2],
-            a1[1] + 2.0 * a2[1] * d[1] + a2[3] * d[0] + a2[5] * d[2],
-            a1[2] + 2.0 * a2[2] * d[2] + a2[4] * d[0] + a2[5] * d[1],
-        )
-        total = [total[k] + along * d[k] + h[c] * across[k] for k in range(3)]
-    scale = -form.thermal_energy / form.three_body_cutoff
-    return scale * jnp.stack([jnp.sum(x, -2) for x in total], -1)
+        push = [push[k] + along * d[k] + h[c] * across[k] for k in range(3)]
+    scale = form.thermal_energy / form.three_body_cutoff
+    return scale * _transfer(jnp.stack(push, -1), neighbours)
+
+
+def _transfer(push: Array, neighbours: Array | None) -> Array:
+    """Net force (N, 3) where site n gives push[k, n] to its k-th neighbour and takes its own."""
+    if neighbours is None:
+        given = jnp.sum(push, 1)
+    else:
+        n = push.shape[1]
+        given = jnp.zeros((n, 3), push.dtype)
+        given = given.at[neighbours.reshape(-1)].add(push.reshape(-1, 3), mode="drop")
+    return given - jnp.sum(push, 0)
+
+
+def _lowered(powers: tuple[int, int, int], axis: int) -> tuple[int, int, int]:
+    return tuple(power - (k == axis) for k, power in enumerate(powers))
 
 
 def _at_neighbours(values: Array, neighbours: Array | None) -> Array:
@@ -334,21 +351,30 @@ def _radial(radial: Array, s: Array) -> tuple[list[Array], list[Array]]:
     return values, slopes
 
 
-def _moments(h: list[Array], d: list[Array]) -> list[list]:
-    """[m0[c], m1[c][k], m2[c][k]], each (N,); tensors by their six independent components."""
-    rank0 = [jnp.sum(hc, -2) for hc in h]
-    rank1 = [[jnp.sum(hc * x, -2) for x in d] for hc in h]
-    rank2 = [[jnp.sum(hc * (d[a] * d[b]), -2) for a, b, _ in SYMMETRIC] for hc in h]
-    return [rank0, rank1, rank2]
+def _products(form: PotentialForm, d: list[Array]) -> dict[tuple, Array]:
+    """All monomials of the components of d, (K, N), up to the form's degree."""
+    products = {(0, 0, 0): jnp.ones_like(d[0])}
+    for rank in range(1, form.degree + 1):
+        for powers in monomials(rank):
+            axis = next(k for k in range(3) if powers[k])
+            products[powers] = products[_lowered(powers, axis)] * d[axis]
+    return products
+
+
+def _moments(form: PotentialForm, h: list[Array], products: dict[tuple, Array]) -> list:
+    """moments[rank][channel][powers], each (N,)."""
+    return [
+        [{powers: jnp.sum(hc * products[powers], -2) for powers in monomials(rank)} for hc in h]
+        for rank in range(form.degree + 1)
+    ]
 
 
 def _site_energy(form: PotentialForm, network: dict, moments: list) -> Array:
-    rank0, rank1, rank2 = moments
-    couples = [(a, b) for a in range(form.radial_channels) for b in range(a, form.radial_channels)]
-    invariants = list(rank0)
-    for a, b in couples:
-        invariants.append(sum(x * y for x, y in zip(rank1[a], rank1[b], strict=True)))
-    for a, b in couples:
-        terms = zip(rank2[a], rank2[b], SYMMETRIC, strict=True)
-        invariants.append(sum(n * x * y for x, y, (_, _, n) in terms))
+    channels = range(form.radial_channels)
+    couples = [(a, b) for a in channels for b in channels if a <= b]
+    invariants = [moments[0][c][0, 0, 0] for c in channels]
+    for tensors in moments[1:]:
+        for a, b in couples:
+            terms = [multiplicity(p) * tensors[a][p] * tensors[b][p] for p in tensors[a]]
+            invariants.append(sum(terms))
     return SiteEnergy(form.hidden).apply(network, jnp.stack(invariants))

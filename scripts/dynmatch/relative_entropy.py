@@ -9,6 +9,7 @@ The coarse-grained average is over persistent Langevin replicas that follow the 
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -19,13 +20,15 @@ from jax import Array, lax, random
 
 from dynmatch import potential, rollout
 from dynmatch.dynamics import Dynamics
-from dynmatch.learning_data import LearningData
+from dynmatch.learning_data import LearningData, room_for_neighbours
 
 TIME_STEP = 0.01
 STEPS_BETWEEN_UPDATES = 20
 COLLISION_RATE = 5.0
 """Langevin collision rate of the replicas, 1/ps: low, because only their structure matters."""
 FRAMES_PER_UPDATE = 32
+ROOM = 1.6
+"""For neighbours of a site, over the most in the reference: the first potential is rough."""
 REPORT_EVERY = 25
 
 
@@ -75,6 +78,8 @@ def minimise(
         gradient_steps=0,
         damping_time=jnp.inf,
     )
+    room = room_for_neighbours(data, form.three_body_cutoff + plan.skin, ROOM)
+    plan = replace(plan, neighbours=room)
     dynamics = Dynamics(jnp.float32(COLLISION_RATE * mass), jnp.float32(1.0), jnp.float32(mass))
     box = jnp.asarray(data.box, jnp.float32)
     adam = optimiser(rates, updates)
@@ -84,7 +89,8 @@ def minimise(
         tables = potential.tabulate(form, parameters)
 
         def energy(x):
-            return potential.energy(form, tables, x, box)
+            neighbours, fault = rollout.neighbours_of(plan, x)
+            return potential.energy(form, tables, x, box, neighbours) + fault
 
         return jnp.mean(lax.map(energy, positions, batch_size=4))
 

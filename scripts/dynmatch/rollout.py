@@ -6,6 +6,11 @@ frame only, scaled at every step by exp(-dt/t_d): trajectories are chaotic, and 
 grows beyond any use within a picosecond. At the fixed point of the minimax game the cotangent
 vanishes, so that damping does not move it.
 
+Where the first lag is longer than that, the tangents of successive frames have nothing in common,
+and the first frame, a start like any other, is given none. Where it is shorter they overlap: what a
+change of the friction does before the first frame moves the second one as well, and only the
+difference counts. A window then begins with a lead-in, and every frame carries a tangent.
+
 Two properties of conservative forces make the way back cheap: the Hessian is symmetric, so that
 the vector-Jacobian product of the force is a directional derivative of it, and the cotangent v_s
 that arrives at the force of step s gives the gradient of the potential's parameters as
@@ -18,6 +23,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from dynmatch import dynamics as engine
@@ -36,12 +42,14 @@ class RolloutPlan:
     box              (3,) nm
     time_step        ps
     lag_steps        steps between successive frames of a window
-    gradient_steps   steps before each frame that carry gradient, a multiple of `rebuild`
+    gradient_steps   steps before a frame that carry its gradient, a multiple of `rebuild`
     damping_time     t_d, ps; infinity for none
-    rebuild          steps between two searches for the nearest neighbours of the three-body term
-    neighbours       number of nearest neighbours kept for the three-body term; 0 for all pairs
+    rebuild          steps between two searches for the neighbours of the three-body term
+    skin             nm beyond the three-body cutoff within which neighbours are found
+    neighbours       room for neighbours of a site in the three-body term; 0 for all pairs
     parameter_stride steps between two contributions to the gradient of the potential
     chunk            windows advanced together by vmap; the others follow in sequence
+    structure_only   the last frame of a window is all that is seen of it
     """
 
     kind: str
@@ -53,17 +61,49 @@ class RolloutPlan:
     gradient_steps: int
     damping_time: float
     rebuild: int = 10
+    skin: float = 0.05
     neighbours: int = 0
     parameter_stride: int = 5
     chunk: int = 4
+    structure_only: bool = False
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether the tangents of the first two frames overlap: then there is a lead-in."""
+        return self.lag_steps[0] < self.gradient_steps
+
+    @property
+    def frame_steps(self) -> np.ndarray:
+        """Steps (T,) from the state a window continues to each of the T frames seen of it."""
+        lead_in = self.gradient_steps if self.overlapping else 0
+        steps = lead_in + np.concatenate([[0], np.cumsum(self.lag_steps)])
+        return steps[-1:] if self.structure_only else steps
+
+    @property
+    def carrying(self) -> slice:
+        """The frames, of those that are seen of a window, that carry a tangent."""
+        everyone = self.overlapping or self.structure_only
+        return slice(None) if everyone else slice(1, None)
 
 
-def nearest(plan: RolloutPlan, positions: Array) -> Neighbours:
-    """The `plan.neighbours` nearest sites of each site, for the three-body term."""
+def neighbours_of(plan: RolloutPlan, positions: Array) -> tuple[Neighbours, Array]:
+    """Neighbours for the three-body term, and 0, or NaN where a site has more than there is room.
+
+    The number is to be added to the forces: a list that is too short must not go unnoticed.
+    """
     if plan.neighbours == 0:
-        return potential.ALL_PAIRS
+        return potential.ALL_PAIRS, jnp.float32(0.0)
+    n, room = positions.shape[0], plan.neighbours
     _, s = potential._separations(positions, jnp.asarray(plan.box), None)
-    return Neighbours(None, lax.top_k(-s.T, plan.neighbours)[1].T)
+    near = s < (plan.form.three_body_cutoff + plan.skin) ** 2
+    count = jnp.cumsum(near, 0)
+    sites = jnp.arange(n)
+    lists = (
+        jnp.full((room, n), n)
+        .at[jnp.where(near, count - 1, room), sites]
+        .set(sites[:, None], mode="drop")
+    )
+    return Neighbours(None, lists), jnp.where(jnp.any(count[-1] > room), jnp.nan, 0.0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -106,8 +146,9 @@ def start(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, key: Array, pos
 
     def one(pair):
         key, x = pair
+        neighbours, _ = neighbours_of(plan, x)
         return generator.init(
-            dynamics, key, x, tables=tables, neighbours=nearest(plan, x), push=jnp.zeros_like(x)
+            dynamics, key, x, tables=tables, neighbours=neighbours, push=jnp.zeros_like(x)
         )
 
     return lax.map(one, (key, positions))
@@ -116,20 +157,18 @@ def start(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, key: Array, pos
 def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, states):
     """Continue W states over one window each.
 
-    Returns the states at the end, the frames (W, lags + 1, N, 3) with the start included, and the
-    states (W, lags, ...) `gradient_steps` before each frame, from which `pull_back` starts.
+    Returns the states at the end, the frames (W, T, N, 3), and the states (W, C, ...)
+    `gradient_steps` before each of the C frames `plan.carrying`, from which `pull_back` starts.
     """
     generator = make_generator(plan)
-    # one loop for all lags, so that the force is compiled once
-    lengths = [(steps - plan.gradient_steps, plan.gradient_steps) for steps in plan.lag_steps]
+    befores = plan.frame_steps[plan.carrying] - plan.gradient_steps
+    stops = np.unique(np.concatenate([[0], plan.frame_steps, befores]))
 
     def advance(state, steps):
         def block(number, state):
-            kwargs = dict(
-                tables=tables,
-                neighbours=nearest(plan, state.position),
-                push=jnp.zeros_like(state.position),
-            )
+            neighbours, fault = neighbours_of(plan, state.position)
+            push = jnp.zeros_like(state.position) + fault
+            kwargs = dict(tables=tables, neighbours=neighbours, push=push)
             count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
             return lax.fori_loop(
                 0, count, lambda _, s: generator.step(dynamics, s, **kwargs), state
@@ -138,11 +177,12 @@ def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, stat
         state = lax.fori_loop(0, -(-steps // plan.rebuild), block, state)
         return state, state
 
-    def one(state):
-        first = state.position
-        state, stops = lax.scan(advance, state, jnp.asarray(lengths).reshape(-1))
-        befores = jax.tree.map(lambda a: a[0::2], stops)
-        return state, jnp.concatenate([first[None], stops.position[1::2]]), befores
+    def one(first):
+        # one loop over all stops, so that the force is compiled once
+        last, later = lax.scan(advance, first, jnp.asarray(np.diff(stops)))
+        visited = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
+        at = lambda steps: jax.tree.map(lambda a: a[np.searchsorted(stops, steps)], visited)  # noqa: E731
+        return last, at(plan.frame_steps).position, at(befores)
 
     return lax.map(one, states, batch_size=min(plan.chunk, states.position.shape[0]))
 
@@ -159,8 +199,8 @@ def pull_back(
     """Gradients of sum(frames * for_dynamics) with respect to the dynamics, and of
     sum(frames * for_potential) with respect to the parameters of the potential.
 
-    befores       states (W, lags, ...) of `simulate_windows`
-    for_dynamics  cotangents (W, lags, N, 3) of every frame but the first
+    befores       states (W, C, ...) of `simulate_windows`
+    for_dynamics  cotangents (W, C, N, 3) of the frames `plan.carrying`
     for_potential the same
     tabulate      parameters -> Tables
     """
@@ -171,7 +211,7 @@ def pull_back(
 
     def replay(dynamics, push, state):
         def block(state, push):
-            neighbours = nearest(plan, lax.stop_gradient(state.position))
+            neighbours, _ = neighbours_of(plan, lax.stop_gradient(state.position))
 
             def step(state, push):
                 state = jax.tree.map(partial(_damped, damping), state)

@@ -14,11 +14,11 @@ from dynmatch import dynamics as engine
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potential import ALL_PAIRS, Neighbours
+from dynmatch.potential import Neighbours
 from dynmatch.trajectory import SiteTrajectory
 
 ALL_PAIRS_UP_TO = 128
-"""Number of sites up to which all pairs are cheaper than neighbour lists."""
+"""Number of sites up to which the pair term takes all pairs, which is cheaper than a list."""
 SKIN = 0.2
 """Range of the neighbour lists beyond the cutoff, nm."""
 REBUILD = 5
@@ -52,7 +52,7 @@ def simulate(
         )
     box = jnp.asarray(start.box, jnp.float32)
     tables = potential.tabulate(model.form, model.parameters)
-    lists = _Lists(model, start) if start.n_sites > ALL_PAIRS_UP_TO else None
+    lists = _Lists(model, start)
 
     def force(positions, neighbours):
         return potential.force(model.form, tables, positions, box, neighbours)
@@ -61,14 +61,10 @@ def simulate(
     picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
     positions = jnp.asarray(start.positions[picked], jnp.float32)
     keys = random.split(random.PRNGKey(seed), replicas)
-    near = ALL_PAIRS if lists is None else lists.allocate(positions)
-    axis = None if lists is None else 0
-    states = jax.jit(
-        jax.vmap(
-            lambda k, x, n: generator.init(model.dynamics, k, x, neighbours=n),
-            in_axes=(0, 0, axis),
-        )
-    )(keys, positions, near)
+    near = lists.allocate(positions)
+    states = jax.jit(jax.vmap(lambda k, x, n: generator.init(model.dynamics, k, x, neighbours=n)))(
+        keys, positions, near
+    )
 
     @partial(jax.jit, static_argnums=2)
     def chunk(states, near, rebuild):
@@ -76,21 +72,18 @@ def simulate(
 
         def block(carry, count):
             states, near, room, kept = carry
-            if lists is not None:
-                near, fits = lists.update(states.position)
-                room = room & fits
+            near, fits = lists.update(states.position)
+            room = room & fits
 
             def step(_, states):
-                return jax.vmap(
-                    lambda s, n: generator.step(model.dynamics, s, neighbours=n),
-                    in_axes=(0, axis),
-                )(states, near)
+                return jax.vmap(lambda s, n: generator.step(model.dynamics, s, neighbours=n))(
+                    states, near
+                )
 
             before = states.position
             states = lax.fori_loop(0, count, step, states)
-            if lists is not None:
-                way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
-                kept = kept & (way < (0.5 * SKIN) ** 2)
+            way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
+            kept = kept & (way < (0.5 * SKIN) ** 2)
             return states, near, room, kept
 
         def frame(carry, _):
@@ -189,27 +182,30 @@ def _require_sound(
 
 
 class _Lists:
-    """JAX-MD neighbour lists of both ranges for a batch of replicas (cell lists where they fit)."""
+    """JAX-MD neighbour lists for a batch of replicas (cell lists where they fit)."""
 
     def __init__(self, model: Model, start: SiteTrajectory):
         self._box = jnp.asarray(start.box, jnp.float32)
         displacement, _ = space.periodic(self._box)
-        self._kinds = [
-            partition.neighbor_list(
+        ranges = {"three_body": model.form.three_body_cutoff}
+        if start.n_sites > ALL_PAIRS_UP_TO:
+            ranges["pair"] = model.form.cutoff
+        self._kinds = {
+            name: partition.neighbor_list(
                 displacement, self._box, cutoff + SKIN, format=partition.NeighborListFormat.Dense
             )
-            for cutoff in (model.form.cutoff, model.form.three_body_cutoff)
-        ]
-        self._templates = None
+            for name, cutoff in ranges.items()
+        }
+        self._templates = {}
 
     def allocate(self, positions: Array, grow: bool = False) -> Neighbours:
         """Lists for positions (replicas, N, 3), with more room than the last if they `grow`."""
         wrapped = jnp.mod(positions, self._box)
-        extra = [t.idx.shape[1] // 4 + 1 for t in self._templates] if grow else [0, 0]
-        self._templates = [
-            max((kind.allocate(x, more) for x in wrapped), key=lambda list_: list_.idx.shape[1])
-            for kind, more in zip(self._kinds, extra, strict=True)
-        ]
+        for name, kind in self._kinds.items():
+            extra = self._templates[name].idx.shape[1] // 4 + 1 if grow else 0
+            self._templates[name] = max(
+                (kind.allocate(x, extra) for x in wrapped), key=lambda list_: list_.idx.shape[1]
+            )
         return self.update(positions)[0]
 
     def update(self, positions: Array) -> tuple[Neighbours, Array]:
@@ -217,9 +213,10 @@ class _Lists:
 
         def one(x):
             x = jnp.mod(x, self._box)
-            pair, three_body = (template.update(x) for template in self._templates)
-            overflow = pair.did_buffer_overflow | three_body.did_buffer_overflow
-            return Neighbours(pair.idx.T, three_body.idx.T), ~overflow
+            lists = {name: template.update(x) for name, template in self._templates.items()}
+            overflow = jnp.array([list_.did_buffer_overflow for list_ in lists.values()])
+            near = {name: list_.idx.T for name, list_ in lists.items()}
+            return Neighbours(**near), ~jnp.any(overflow)
 
         near, fits = jax.vmap(one)(positions)
         return near, jnp.all(fits)

@@ -34,7 +34,10 @@ DYNAMICS = ("gamma", "alpha", "mass")
 WARM_UP = 15
 """Updates over which the rates of the generator rise."""
 MOVING_AVERAGE = 0.95
-"""Of the score gap and its floor, per update."""
+"""Of the score gap and its noise, per update."""
+FLOOR_DEVIATIONS = 2.0
+"""The floor of the score gap in standard deviations of the gap between two halves of held-out
+reference windows: below it, a batch of the model is not told from one of the reference."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class GameState(NamedTuple):
     key: Array
     update: Array
     score_gap: Array
-    gap_floor: Array
+    noise: Array
 
 
 class Game(NamedTuple):
@@ -187,7 +190,7 @@ def make_game(
             key=key,
             update=jnp.int32(0),
             score_gap=jnp.float32(0.0),
-            gap_floor=jnp.float32(0.0),
+            noise=jnp.float32(0.0),
         )
 
     def restart(key, state: GameState, reference: Reference) -> GameState:
@@ -230,7 +233,7 @@ def make_game(
         # In equilibrium gamma, alpha and m do not change the structure: what single frames
         # contribute to their gradient has mean zero, and is most of its noise.
         cotangents = [
-            jax.grad(lambda x, s=s: s(variables, x))(frames)[:, 1:]
+            jax.grad(lambda x, s=s: s(variables, x))(frames)[:, plan.carrying]
             for s in (score_of_motion, score)
         ]
         up_dynamics, up_potential = rollout.pull_back(
@@ -263,12 +266,12 @@ def make_game(
             key,
             number,
             smoothing * state.score_gap + (1 - smoothing) * gap,
-            smoothing * state.gap_floor + (1 - smoothing) * jnp.abs(halves),
+            smoothing * state.noise + (1 - smoothing) * halves**2,
         )
         metrics = {
             "score_gap": gap,
             "score_gap_smoothed": state.score_gap,
-            "gap_floor": state.gap_floor,
+            "gap_floor": FLOOR_DEVIATIONS * jnp.sqrt(state.noise),
             "gradient_norm": norm,
             "classifier_loss": losses[-1],
             "heldout_loss": held_out_loss,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dynmatch.plotting import (
+    comparison,
     diagnostics,
     free_energy,
     kinetics,
@@ -24,6 +25,7 @@ FIGURES = {
     "van_hove": kinetics.van_hove,
     "free_energy": free_energy.free_energy,
     "recovery": recovery.recovery,
+    "comparison": comparison.comparison,
 }
 """Name of a figure -> function of `Results` that draws it."""
 

@@ -8,6 +8,7 @@ from dynmatch.plotting.tables import Results
 
 def overview(results: Results) -> Figure:
     """RDF, ADF and MSD with their deviations, scattering, free energy, and the learned D0."""
+    results = results.without_baselines()
     figure = style.new_figure(style.DOUBLE_COLUMN, 5.2)
     cells = figure.add_gridspec(2, 3, height_ratios=[1.25, 1])
     rdf, adf, msd = (panels.stack(figure, cells[0, column]) for column in range(3))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
@@ -132,9 +133,14 @@ def log_time(axis: Axes, first: float, last: float) -> None:
 def log_value(axis: Axes) -> None:
     """A logarithmic ordinate with plain numbers at 1, 2 and 5 of every decade."""
     axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("")
+    plain_numbers(axis.yaxis)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of every decade of a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def stack(figure: Figure, cell: SubplotSpec) -> tuple[Axes, Axes]:

@@ -16,7 +16,7 @@ SINGLE_COLUMN = 3.4
 DOUBLE_COLUMN = 7.0
 """Width of a figure two columns wide, in."""
 
-_BLUE, _, _GREEN, _VERMILLION, _PURPLE = seaborn.color_palette("colorblind")[:5]
+_BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE = seaborn.color_palette("colorblind")[:5]
 WINDOW_COLOR = "#fbf1d3"
 WINDOW_TEXT_COLOR = "#6b5618"
 UNRELIABLE_COLOR = "#e6e6e6"
@@ -34,17 +34,35 @@ class ModelStyle:
     linestyle: str | tuple
     linewidth: float
     zorder: float
+    marker: str = "o"
 
 
 REFERENCE = "reference"
+_METHODS = {"fm": ("FM", _GREEN), "rem": ("REM", _PURPLE), "static": ("static", _ORANGE)}
+_MOTIONS = {
+    "ld_einstein": ("LD Einstein", (0, (5, 1.2, 1, 1.2)), "o"),
+    "ld_thermostat": ("LD thermostat", "-", "^"),
+    "bd_einstein": ("BD Einstein", (0, (1, 1)), "s"),
+}
 MODELS = {
     REFERENCE: ModelStyle("reference", "black", "-", 2.0, 2.0),
-    "bd": ModelStyle("BD", _VERMILLION, (0, (4, 1.6)), 1.1, 2.3),
-    "ld": ModelStyle("LD", _BLUE, "-", 1.1, 2.2),
-    "fm": ModelStyle("FM", _GREEN, (0, (5, 1.2, 1, 1.2)), 1.1, 2.1),
-    "rem": ModelStyle("REM", _PURPLE, (0, (1, 1)), 1.3, 2.1),
+    "bd": ModelStyle("BD", _VERMILLION, (0, (4, 1.6)), 1.1, 2.3, "D"),
+    "ld": ModelStyle("LD", _BLUE, "-", 1.1, 2.2, "D"),
+} | {
+    f"{method}_{dynamics}": ModelStyle(f"{name}, {motion}", color, linestyle, 0.7, 2.1, marker)
+    for method, (name, color) in _METHODS.items()
+    for dynamics, (motion, linestyle, marker) in _MOTIONS.items()
 }
-"""Every model that has a style; the reference is a thick line below the others."""
+"""Every model that has a style; the reference is a thick line below the others, baselines thin."""
+
+
+def is_baseline(model: str) -> bool:
+    return model not in (REFERENCE, "bd", "ld")
+
+
+def method_of(model: str) -> str:
+    """Models with the same method have the same potential, and the same structure."""
+    return model.split("_")[0]
 
 
 def applied():

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from dynmatch.errors import DynmatchError
-from dynmatch.plotting.style import MODELS, REFERENCE
+from dynmatch.plotting.style import MODELS, REFERENCE, is_baseline, method_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ OBSERVABLES = {
     "free_energy_r_theta": Layout(("r_nm", "cos_theta"), "f_kj_per_mol", "error_kj_per_mol"),
 }
 """Tables that the reference and every model have, with vacf empty where there are no velocities."""
+DYNAMIC = ("msd", "diffusion", "vacf", "van_hove", "scattering", "survival")
+"""Observables that differ between models with the same potential."""
 
 COLUMNS = {
     name: (*layout.keys, layout.value, layout.error) for name, layout in OBSERVABLES.items()
@@ -53,6 +55,7 @@ COLUMNS = {
         "heldout_loss",
         "roughness",
     ),
+    "summary": ("system", "model", "seed", "observable", "metric", "value", "error"),
     "start": ("update", "rdf_error"),
     "model": (
         "d0_nm2_per_ps",
@@ -92,10 +95,21 @@ class Results:
     def curves(self, name: str) -> dict[str, pd.DataFrame]:
         """Mean over seeds of an observable for each model that has it, in drawing order.
 
-        Each frame has the observable's keys, `mean`, `error` and `seeds`.
+        Each frame has the observable's keys, `mean`, `error` and `seeds`. Of the baselines of one
+        method only the first is given where the motion makes no difference.
         """
         means = over_seeds(self.tables[name], OBSERVABLES[name])
-        return {model: means[means["model"] == model] for model in models_in(means)}
+        models = models_in(means)
+        if name not in DYNAMIC:
+            models = list({method_of(model): model for model in reversed(models)}.values())[::-1]
+        return {model: means[means["model"] == model] for model in models}
+
+    def without_baselines(self) -> "Results":
+        """The same without the models that are there for comparison only."""
+        tables = {
+            name: table[~table["model"].map(is_baseline)] for name, table in self.tables.items()
+        }
+        return replace(self, tables=tables)
 
     def label(self, model: str) -> str:
         return self.reference if model == REFERENCE else MODELS[model].label
@@ -132,8 +146,13 @@ def collect(name: str, paths: Iterable[str | Path]) -> pd.DataFrame:
 
     Model and seed come from the results tree: `.../reference/...` or `.../{model}/seed-{n}/...`.
 
+    The summary is one table, and has them already.
+
     Raises DynmatchError, naming the file, when one is missing, unreadable or lacks a column.
     """
+    if name == "summary":
+        (path,) = paths
+        return _read(Path(path))
     rows = [_rows(name, Path(path)) for path in paths]
     filled = [table for table in rows if len(table)]
     return pd.concat(filled or rows[:1], ignore_index=True)

@@ -1,0 +1,40 @@
+rule baseline:
+    input:
+        projected="<results>/{system}/projected.h5",
+        code=library("baseline"),
+    output:
+        **{
+            dynamics: f"<results>/{{system}}/{{method}}_{dynamics}/seed-{{seed}}/model.yaml"
+            for dynamics in BASELINE_DYNAMICS
+        },
+        arrays=[
+            f"<results>/{{system}}/{{method}}_{dynamics}/seed-{{seed}}/model.npz"
+            for dynamics in BASELINE_DYNAMICS
+        ],
+        history="<results>/{system}/{method}/seed-{seed}/history.csv",
+    log:
+        "<logs>/baseline/{system}-{method}-{seed}.log",
+    benchmark:
+        "<benchmarks>/baseline/{system}-{method}-{seed}.tsv"
+    wildcard_constraints:
+        method="|".join(BASELINE_METHODS),
+    conda:
+        "../envs/jax.yaml"
+    threads: lookup(dpath="systems/{system}/training/threads", within=config)
+    resources:
+        mem_mb=2000,
+        runtime=lambda wildcards: 30
+        + round(2 * config["systems"][wildcards.system]["training"]["minutes"]),
+        gpu=GPUS,
+    params:
+        temperature=lookup(dpath="systems/{system}/temperature", within=config),
+        potential=lookup(dpath="systems/{system}/potential", within=config),
+        training=lookup(dpath="systems/{system}/training", within=config),
+        baselines=lookup(dpath="systems/{system}/baselines", within=config),
+        device=config["device"],
+        # not an output: snakemake removes the outputs of a job that was killed
+        checkpoint=lambda wildcards, output: str(Path(output.history).with_name("checkpoint")),
+    message:
+        "Fitting the {wildcards.method} potential of {wildcards.system}, seed {wildcards.seed}"
+    script:
+        "../scripts/baseline.py"

@@ -1,0 +1,58 @@
+"""Fit the potential of one baseline method, and write it with each of the baselines' dynamics."""
+
+from pathlib import Path
+
+from dynmatch.backend import configure
+from dynmatch.files import replacing
+from dynmatch.log import rule_log
+
+
+def main(snakemake) -> None:
+    params, wildcards = snakemake.params, snakemake.wildcards
+    configure(params.device, snakemake.threads)
+    # imported here: JAX reads its settings when it is imported
+    import numpy as np
+    import pandas as pd
+
+    from dynmatch.baselines import fit, with_dynamics
+    from dynmatch.config import BASELINE_DYNAMICS
+    from dynmatch.loop import einstein_friction
+    from dynmatch.model import save
+    from dynmatch.trajectory import read
+    from dynmatch.units import BOLTZMANN
+
+    trajectory = read(snakemake.input.projected, velocities=False)
+    model, history, minutes = fit(
+        wildcards.method,
+        trajectory,
+        params.temperature,
+        params.potential,
+        params.training,
+        params.baselines["updates"],
+        int(wildcards.seed),
+        params.checkpoint,
+    )
+    with replacing(snakemake.output.history) as path:
+        pd.DataFrame(history).to_csv(path, index=False, float_format="%.8g")
+    friction = einstein_friction(trajectory, BOLTZMANN * params.temperature)
+    for dynamics in BASELINE_DYNAMICS:
+        complete = with_dynamics(
+            model,
+            dynamics,
+            float(np.mean(trajectory.masses)),
+            friction,
+            params.baselines["thermostat"],
+            params.training["bd"]["time_step"],
+        )
+        record = {
+            "system": wildcards.system,
+            "seed": int(wildcards.seed),
+            "method": wildcards.method,
+            "minutes": round(minutes, 3),
+        }
+        path = Path(snakemake.output[dynamics])
+        save(path, path.with_suffix(".npz"), complete, record)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821
