@@ -1,5 +1,6 @@
 """Fit the potential of one baseline method, and write it with each of the baselines' dynamics."""
 
+import shutil
 from pathlib import Path
 
 from dynmatch.backend import configure
@@ -52,6 +53,8 @@ def main(snakemake) -> None:
         }
         path = Path(snakemake.output[dynamics])
         save(path, path.with_suffix(".npz"), complete, record)
+
+    shutil.rmtree(params.checkpoint, ignore_errors=True)
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

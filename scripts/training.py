@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def main(snakemake) -> None:
         "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
     }
     save(snakemake.output.model, snakemake.output.arrays, trained.model, record)
+    shutil.rmtree(params.checkpoint, ignore_errors=True)
 
 
 def git_commit() -> str | None:

@@ -34,6 +34,8 @@ DIFFUSION = {
     ("ld", 1): 1.9e-3,
     ("ld", 2): 1.7e-3,
     ("ld", 3): 1.5e-3,
+    ("fm_ld_einstein", 1): 1.0e-3,
+    ("fm_bd_einstein", 1): 0.8e-3,
 }
 """D of every model and seed, nm^2/ps."""
 ERROR_GROWTH = 1e-3
@@ -67,6 +69,9 @@ DIMENSIONLESS = {
     r"$\gamma/\alpha$ / truth",
     r"$m/\alpha^2$ / truth",
     "parameter, model",
+    "MSD error, RMS of ln ratio, lags ≥ 2 ps",
+    r"RDF error $\langle|\Delta g|\rangle$",
+    r"ADF error $\langle|\Delta P|\rangle$",
     "learned / truth",
 }
 
@@ -156,7 +161,7 @@ def tree(tmp_path_factory):
         (run / "observables").mkdir(parents=True)
         for name, table in observables(model, seed).items():
             table.to_csv(run / "observables" / f"{name}.csv", index=False)
-        if model != "reference":
+        if model in ("bd", "ld"):
             history, start, model_file = trained(model, seed)
             history.to_csv(run / "history.csv", index=False)
             start.to_csv(run / "start.csv", index=False)
@@ -164,12 +169,30 @@ def tree(tmp_path_factory):
     return root
 
 
+def summary_of(runs) -> pd.DataFrame:
+    """The rows that the comparison takes: every model as wrong as its D is."""
+    rows = []
+    for model in dict.fromkeys(model for model, _ in runs if model != "reference"):
+        errors = [abs(np.log(DIFFUSION[model, s] / 2e-3)) for m, s in runs if m == model]
+        seeds = [str(s) for m, s in runs if m == model]
+        spread = np.std(errors, ddof=1) / len(errors) ** 0.5 if len(errors) > 1 else 0.01
+        for observable, metric in (("msd", "log_rmse"), ("rdf", "mae"), ("adf", "mae")):
+            common = ("water", model)
+            rows += [
+                (*common, seed, observable, metric, error, 0.01)
+                for seed, error in zip(seeds, errors, strict=True)
+            ]
+            if len(errors) > 1:
+                rows.append((*common, "mean", observable, metric, np.mean(errors), spread))
+    return pd.DataFrame(rows, columns=COLUMNS["summary"])
+
+
 def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
     folders = [
         root / "reference" if model == "reference" else root / model / f"seed-{seed}"
         for model, seed in runs
     ]
-    models = [folder for folder in folders if folder.name != "reference"]
+    models = [folder for folder in folders if folder.parent.name in ("bd", "ld")]
     tables = {
         name: collect(name, [folder / "observables" / f"{name}.csv" for folder in folders])
         for name in OBSERVABLES
@@ -177,6 +200,7 @@ def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
     for name in ("history", "start"):
         tables[name] = collect(name, [folder / f"{name}.csv" for folder in models])
     tables["model"] = collect("model", [folder / "model.yaml" for folder in models])
+    tables["summary"] = summary_of(runs)
     d0 = DIFFUSION["reference", 0]
     truth = {"d0_nm2_per_ps": d0, "gamma_over_alpha": THERMAL / d0, "mass_over_alpha2": 18.0}
     tables["parameters"] = recovery.parameters(tables["model"], truth)
@@ -326,7 +350,7 @@ def test_msd_ratio_is_exact_between_the_lags_of_the_reference(results):
 
 def test_diffusion_constants_are_in_the_legend(drawn):
     axis = max(drawn["msd"].axes, key=lambda axis: axis.get_position().y0)
-    texts = [text.get_text() for text in axis.get_legend().get_texts()]
+    texts = [text.get_text() for text in axis.figure.legends[0].get_texts()]
     assert texts[0] == "AA, 2.00 ± 0.02"
     error = seeds_of("bd").std(ddof=1) / np.sqrt(3) * 1e3
     assert texts[1] == f"BD (3 seeds), 2.30 ± {error:.2f}"
@@ -339,7 +363,7 @@ def test_lags_without_reference_statistics_are_marked(results):
     lags = results.tables["msd"]["lag_ps"]
     assert mark.get_x() == lags[lags <= 0.05 / ERROR_GROWTH].max()
     assert mark.get_x() + mark.get_width() == pytest.approx(lags.max())
-    assert main.get_legend().get_texts()[-1].get_text() == "AA error > 5%"
+    assert main.figure.legends[0].get_texts()[-1].get_text() == "AA error > 5%"
 
 
 def test_scattering_lines_are_exponentials_of_the_reference(drawn):
@@ -483,12 +507,34 @@ def test_a_file_outside_the_results_tree_is_refused(tree, tmp_path):
 
 
 def test_rows_know_their_model_and_seed(results):
-    for name in COLUMNS:
+    for name in set(COLUMNS) - {"summary"}:
         table = results.tables[name]
         found = set(zip(table["model"], table["seed"], strict=True))
         expected = set(DIFFUSION)
         if name not in OBSERVABLES:
-            expected -= {("reference", 0)}
+            expected = {(model, seed) for model, seed in expected if model in ("bd", "ld")}
         if name == "vacf":
             expected = {(model, seed) for model, seed in expected if model != "bd"}
         assert found == expected
+
+
+def test_comparison_has_a_marker_for_each_model_at_its_two_errors(drawn):
+    for axis in drawn["comparison"].axes:
+        places = {
+            container.get_label(): (line.get_xdata()[0], line.get_ydata()[0])
+            for container in axis.containers
+            for line in [container.lines[0]]
+        }
+        assert set(places) == {"BD", "LD", "FM, LD Einstein", "FM, BD Einstein"}
+        expected = np.mean(np.abs(np.log(seeds_of("bd") / 2e-3)))
+        np.testing.assert_allclose(places["BD"], (expected, expected))
+        np.testing.assert_allclose(places["FM, LD Einstein"], np.log(2.0))
+
+
+def test_baselines_of_one_potential_are_one_line_in_the_structure(results):
+    assert set(results.curves("rdf")) == {"reference", "bd", "ld", "fm_ld_einstein"}
+    assert set(results.curves("msd")) == {model for model, _ in DIFFUSION}
+
+
+def test_the_overview_is_without_baselines(results):
+    assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld"}

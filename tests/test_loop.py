@@ -86,6 +86,20 @@ def test_killed_training_ends_as_an_unbroken_one(trajectory, settings, tmp_path,
     assert resumed.start[-1]["rdf_error"] == unbroken.start[-1]["rdf_error"]
 
 
+def test_game_on_single_frames_learns_a_potential_and_leaves_the_dynamics(
+    trajectory, settings, tmp_path
+):
+    settings[1]["roughness"] = 0.0
+    trained = loop.train(trajectory, "ld", 300.0, *settings, 1, tmp_path, structure_only=True)
+    model = trained.model
+    mass = float(np.mean(trajectory.masses))
+    assert model.gamma / model.mass == pytest.approx(loop.STRUCTURE_FRICTION, rel=1e-5)
+    assert (model.alpha, model.mass) == (1.0, pytest.approx(mass, rel=1e-5))
+    first, last = trained.history[0], trained.history[-1]
+    assert first["gamma"] == last["gamma"]
+    assert first["roughness"] != last["roughness"]
+
+
 def test_divergence_is_met_with_smaller_rates_and_then_said(trajectory, settings, tmp_path, caplog):
     """A Langevin step far beyond stability explodes at every attempt."""
     settings[1]["ld"]["time_step"] = 0.25

@@ -133,11 +133,11 @@ def test_training_rows_are_taken_over_and_what_a_model_lacks_is_left_out():
     assert ("mass_time", "value") not in found
 
 
-def test_seeds_are_averaged_with_the_error_of_their_spread():
+def test_seeds_are_averaged_with_the_error_of_their_spread_or_their_own():
     rows = {
         ("water", "reference", ""): reference_rows(fitted(0.0023, 0.0001)),
-        ("water", "bd", "1"): [("rdf", "mae", 0.02, 0.001)],
-        ("water", "bd", "2"): [("rdf", "mae", 0.04, 0.001)],
+        ("water", "bd", "1"): [("rdf", "mae", 0.02, 0.001), ("diffusion", "ratio", 1.0, 0.03)],
+        ("water", "bd", "2"): [("rdf", "mae", 0.04, 0.001), ("diffusion", "ratio", 1.0, 0.04)],
         ("water", "ld", "1"): [("rdf", "mae", 0.03, 0.001)],
     }
     table = summary(rows)
@@ -152,7 +152,16 @@ def test_seeds_are_averaged_with_the_error_of_their_spread():
             "metric": "mae",
             "value": pytest.approx(0.03),
             "error": pytest.approx(0.01),
-        }
+        },
+        {
+            "system": "water",
+            "model": "bd",
+            "seed": "mean",
+            "observable": "diffusion",
+            "metric": "ratio",
+            "value": pytest.approx(1.0),
+            "error": pytest.approx(np.sqrt((0.03**2 + 0.04**2) / 2)),
+        },
     ]
     assert list(table.iloc[0])[:6] == ["water", "reference", "", "diffusion", "value", 0.0023]
-    assert len(table) == 5
+    assert len(table) == 8

@@ -40,7 +40,13 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
     known = sum(system["kind"] == "known" for system in systems.values())
     per_water = len(config["models"]) * len(config["seeds"])
     models = per_water * (len(systems) - known) + len(config["seeds"]) * known
-    assert int(jobs["training"]) == int(jobs["validation"]) == models
+    baselines = [system.get("baselines", {"methods": []}) for system in systems.values()]
+    methods = sum(len(baseline["methods"]) for baseline in baselines) * len(config["seeds"])
+    assert int(jobs["training"]) == models
+    assert int(jobs.get("baseline", 0)) == methods
+    # three kinds of dynamics for each of their potentials
+    models += 3 * methods
+    assert int(jobs["validation"]) == models
     assert int(jobs.get("projection", 0)) == len(systems) - known
     assert int(jobs["observables"]) == models
     assert int(jobs["summary"]) == 1

@@ -18,6 +18,7 @@ from jax import random
 from tqdm import tqdm
 
 from dynmatch import checkpoint, potential, relative_entropy, training
+from dynmatch.backend import release_memory
 from dynmatch.classifier import ClassifierForm
 from dynmatch.errors import DynmatchError
 from dynmatch.learning_data import (
@@ -29,6 +30,7 @@ from dynmatch.learning_data import (
 from dynmatch.model import Model
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.rollout import RolloutPlan
+from dynmatch.sources import closure
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
@@ -115,10 +117,13 @@ def train(
     reference, scale = training.prepare_reference(classifier_form, data)
     game = training.make_game(plan, classifier_form, game_settings, scale)
     initial = {"potential": parameters, "dynamics": dynamics}
+    # a longer budget is a reason to go on, not to begin again
+    lasting = {k: v for k, v in settings.items() if k not in ("minutes", "threads")}
     fingerprint = _fingerprint(
-        trajectory, kind, structure_only, kT, potential_settings, settings, seed
+        trajectory, kind, structure_only, kT, potential_settings, lasting, seed
     )
-
+    # its coordinates are the largest thing in memory, and not needed any more
+    del trajectory
     template = jax.eval_shape(game.init, game_key, initial, reference)
     found = checkpoint.load(folder, fingerprint, template)
     begun = time.monotonic()
@@ -128,13 +133,14 @@ def train(
             initial["potential"] = structural_start(
                 form, parameters, data, mass, start_key, settings, progress.start.append
             )
+            release_memory()
         state = game.init(game_key, initial, reference)
     else:
         state, progress = found[0], Progress(**found[1])
         logging.info("continuing from the checkpoint of update %d", len(progress.history))
 
     state, ended_by, seconds = play(
-        game, state, reference, progress, settings, kT, folder, fingerprint, begun
+        game, state, reference, progress, settings, kind, kT, folder, fingerprint, begun
     )
     averaged = state.averaged
     values = {name: float(jnp.exp(averaged["dynamics"][name])) for name in training.DYNAMICS}
@@ -282,6 +288,7 @@ def play(
     reference: training.Reference,
     progress: Progress,
     settings: dict,
+    kind: str,
     kT: float,
     folder: str | Path,
     fingerprint: str,
@@ -341,7 +348,7 @@ def play(
                 bar.n = len(progress.history)
                 continue
             state = new_state
-            progress.history.append(_row(len(progress.history) + 1, progress, metrics, kT))
+            progress.history.append(_row(len(progress.history) + 1, progress, metrics, kind, kT))
             if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 save()
                 last_saved = time.monotonic()
@@ -372,8 +379,9 @@ def has_converged(history: list[dict], updates: int) -> bool:
     return bool(gap <= floor and np.ptp(d0) <= 0.03 * np.mean(d0))
 
 
-def _row(number: int, progress: Progress, metrics: dict, kT: float) -> dict:
-    derived = training.identifiable(kT, metrics["gamma"], metrics["alpha"], metrics["mass_amu"])
+def _row(number: int, progress: Progress, metrics: dict, kind: str, kT: float) -> dict:
+    values = (metrics[name] for name in ("gamma", "alpha", "mass_amu"))
+    derived = training.identifiable(kind, kT, *values)
     return {
         "update": number,
         "phase": "game",
@@ -392,6 +400,9 @@ def _describe(metrics: dict) -> str:
 
 
 def _fingerprint(trajectory: SiteTrajectory, *settings) -> str:
+    """Of the data, the settings, and the code: a checkpoint of any other is not gone on from."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for file in closure(["dynmatch.loop"]):
+        digest.update(file.read_bytes())
     digest.update(np.ascontiguousarray(trajectory.positions[:: max(1, trajectory.n_frames // 50)]))
     return digest.hexdigest()

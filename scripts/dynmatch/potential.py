@@ -8,7 +8,7 @@ cutoff, s = |d|^2:
     m_c^(l) = sum_j h_c(s) d (x) ... (x) d        l factors, l = 0 ... degree
 
 with learnable radial channels h_c(s) = (1 - s)^3 p_c(s), p_c in Bernstein form. The invariants are
-m_c^(0) and the full contractions m_c^(l).m_c'^(l), l > 0, that is, sums over pairs of neighbours of
+m_c^(0) and the full contractions m_c^(l).m_c'^(l), that is, sums over pairs of neighbours of
 h h' (d.d')^l, so that a linear E is an ordinary three-body potential, a polynomial of that degree
 in the cosine of the angle, and a network E goes beyond it.
 
@@ -131,7 +131,7 @@ class PairSpline(nn.Module):
 
 def n_invariants(form: PotentialForm) -> int:
     channels = form.radial_channels
-    return channels + form.degree * channels * (channels + 1) // 2
+    return channels + (form.degree + 1) * channels * (channels + 1) // 2
 
 
 def initialise(form: PotentialForm, key: Array) -> dict:
@@ -373,7 +373,7 @@ def _site_energy(form: PotentialForm, network: dict, moments: list) -> Array:
     channels = range(form.radial_channels)
     couples = [(a, b) for a in channels for b in channels if a <= b]
     invariants = [moments[0][c][0, 0, 0] for c in channels]
-    for tensors in moments[1:]:
+    for tensors in moments:
         for a, b in couples:
             terms = [multiplicity(p) * tensors[a][p] * tensors[b][p] for p in tensors[a]]
             invariants.append(sum(terms))

@@ -20,6 +20,7 @@ from jax import Array, lax, random
 
 from dynmatch import potential, rollout
 from dynmatch.dynamics import Dynamics
+from dynmatch.errors import DynmatchError
 from dynmatch.learning_data import LearningData, room_for_neighbours
 
 TIME_STEP = 0.01
@@ -66,7 +67,10 @@ def minimise(
     roughness: float,
     report: Callable[[dict], None],
 ) -> dict:
-    """Parameters after `updates` steps; `report` gets a row of start.csv every 25 updates."""
+    """Parameters after `updates` steps; `report` gets a row of start.csv every 25 updates.
+
+    Raises DynmatchError when a replica explodes.
+    """
     kT = form.thermal_energy
     plan = rollout.RolloutPlan(
         kind="ld",
@@ -127,6 +131,11 @@ def minimise(
         averaged = optax.incremental_update(parameters, averaged, 1 - keep)
         seen.append(np.asarray(states.position))
         if number % REPORT_EVERY == 0 or number == updates:
+            if not np.isfinite(norm):
+                raise DynmatchError(
+                    f"the relative-entropy minimisation broke down before update {number}: a "
+                    "replica exploded or a neighbour list overflowed; lower training.start.rates"
+                )
             error = np.abs(_pair_histogram(np.concatenate(seen), data.box) - target)
             report(
                 {

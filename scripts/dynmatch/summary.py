@@ -155,7 +155,7 @@ def recovery_rows(
     ratios = [
         ("recovery", metric, trained[key] / truth[key], np.nan)
         for metric, key in RECOVERED.items()
-        if key in truth
+        if key in truth and trained.get(key) is not None
     ]
     return [*ratios, _row("recovery", "pmf_max_kT", largest, [model["rdf"]], [reference["rdf"]])]
 
@@ -168,8 +168,9 @@ def reference_rows(diffusion: pd.DataFrame) -> list[Row]:
 def summary(rows: Mapping[tuple[str, str, str], list[Row]]) -> pd.DataFrame:
     """The table of all rows, keyed by (system, model, seed), with COLUMNS.
 
-    Where a model has more than one seed, rows of the seed "mean" follow: the mean over the seeds
-    and its standard error from their spread.
+    Where a model has more than one seed, rows of the seed "mean" follow: the mean over the seeds,
+    and as its standard error that from their spread, or the root mean square of their own errors
+    where that is larger: all seeds share one reference, whose error no spread can show.
     """
     table = pd.DataFrame(
         [(*key, *row) for key, some in rows.items() for row in some], columns=COLUMNS
@@ -178,8 +179,9 @@ def summary(rows: Mapping[tuple[str, str, str], list[Row]]) -> pd.DataFrame:
     for names, group in table.groupby(["system", "model", "observable", "metric"], sort=False):
         if len(group) > 1:
             system, model, *quantity = names
-            value, error = mean_and_error(group["value"].to_numpy())
-            means.append((system, model, "mean", *quantity, value, error))
+            value, spread = mean_and_error(group["value"].to_numpy())
+            own = np.sqrt(np.mean(group["error"].to_numpy() ** 2))
+            means.append((system, model, "mean", *quantity, value, np.fmax(spread, own)))
     if means:
         table = pd.concat([table, pd.DataFrame(means, columns=COLUMNS)], ignore_index=True)
     return table

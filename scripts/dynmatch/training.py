@@ -206,13 +206,16 @@ def make_game(
         steps, moments = classifier_adam.update(gradient, moments, variables)
         return (optax.apply_updates(variables, steps), moments), loss
 
-    def update(state: GameState, reference: Reference, rate: Array):
-        number = state.update + 1
-        key, *keys = random.split(state.key, 4)
-        dynamics = dynamics_of(state.parameters)
+    # three programs instead of one: compiling takes memory in proportion to a program's size
+    @jax.jit
+    def simulate(state: GameState):
         tables = tabulate(state.parameters["potential"])
-        replicas, frames, befores = rollout.simulate_windows(plan, dynamics, tables, state.replicas)
+        return rollout.simulate_windows(plan, dynamics_of(state.parameters), tables, state.replicas)
 
+    @jax.jit
+    def judge_windows(state: GameState, reference: Reference, frames: Array, key: Array):
+        """The classifier's steps, its score's gradient at the frames, and what was measured."""
+        keys = random.split(key)
         # measured before the classifier has seen these windows
         generated = features(frames)
         scores = jnp.mean(classifier.apply(state.classifier, generated), -1)
@@ -236,10 +239,30 @@ def make_game(
             jax.grad(lambda x, s=s: s(variables, x))(frames)[:, plan.carrying]
             for s in (score_of_motion, score)
         ]
+        smoothing = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
+        state = state._replace(
+            classifier=variables,
+            classifier_moments=classifier_moments,
+            score_gap=smoothing * state.score_gap + (1 - smoothing) * gap,
+            noise=smoothing * state.noise + (1 - smoothing) * halves**2,
+        )
+        metrics = {
+            "score_gap": gap,
+            "score_gap_smoothed": state.score_gap,
+            "gap_floor": FLOOR_DEVIATIONS * jnp.sqrt(state.noise),
+            "classifier_loss": losses[-1],
+            "heldout_loss": held_out_loss,
+        }
+        return state, cotangents, metrics
+
+    @jax.jit
+    def improve(state: GameState, befores, cotangents, rate: Array):
+        """The generator moves up the classifier's score."""
+        number = state.update + 1
+        dynamics = dynamics_of(state.parameters)
         up_dynamics, up_potential = rollout.pull_back(
             plan, dynamics, tabulate, state.parameters["potential"], befores, *cotangents
         )
-        rough = potential.roughness(state.parameters["potential"])
         smooth = jax.grad(potential.roughness)(state.parameters["potential"])
         down = {
             "potential": jax.tree.map(
@@ -248,53 +271,45 @@ def make_game(
             # d/d ln x = x d/dx
             "dynamics": {n: -getattr(up_dynamics, n) * getattr(dynamics, n) for n in DYNAMICS},
         }
-        norm = optax.tree.norm(down)
         steps, moments = adam.update(down, state.moments, state.parameters)
         steps = jax.tree.map(lambda s: rate * s, steps)
         parameters = optax.apply_updates(state.parameters, steps)
         keep = jnp.minimum(settings.averaging, number / (number + 10.0))
         averaged = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, parameters)
-        smoothing = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / number)
-
-        state = GameState(
-            parameters,
-            averaged,
-            moments,
-            variables,
-            classifier_moments,
-            replicas,
-            key,
-            number,
-            smoothing * state.score_gap + (1 - smoothing) * gap,
-            smoothing * state.noise + (1 - smoothing) * halves**2,
-        )
         metrics = {
-            "score_gap": gap,
-            "score_gap_smoothed": state.score_gap,
-            "gap_floor": FLOOR_DEVIATIONS * jnp.sqrt(state.noise),
-            "gradient_norm": norm,
-            "classifier_loss": losses[-1],
-            "heldout_loss": held_out_loss,
-            "roughness": rough,
+            "gradient_norm": optax.tree.norm(down),
+            "roughness": potential.roughness(state.parameters["potential"]),
             "gamma": dynamics.gamma,
             "alpha": dynamics.alpha,
             "mass_amu": dynamics.mass,
         }
+        state = state._replace(
+            parameters=parameters, averaged=averaged, moments=moments, update=number
+        )
         return state, metrics
 
-    return Game(jax.jit(init), jax.jit(update), jax.jit(restart))
+    def update(state: GameState, reference: Reference, rate: Array):
+        key, drawn = random.split(state.key)
+        replicas, frames, befores = simulate(state)
+        judged, cotangents, seen = judge_windows(state, reference, frames, drawn)
+        improved, done = improve(judged, befores, cotangents, rate)
+        return improved._replace(replicas=replicas, key=key), seen | done
+
+    return Game(jax.jit(init), update, jax.jit(restart))
 
 
 def _generator_optimiser(kind: str, settings: GameSettings) -> optax.GradientTransformation:
     """Adam per group of the potential's parameters, `shared_adam` for the dynamics.
 
     The rates rise over the first updates, while the classifier learns what to look at, and fall on
-    a cosine: constant rates would end in noise. Gradients are clipped per group.
+    the square of a cosine: towards the end nearly as 1/n, so that the noise of single batches,
+    which Adam's normalisation keeps as large as the signal, averages out. Gradients are clipped
+    per group.
     """
 
     def group(rate, scale):
         schedule = optax.warmup_cosine_decay_schedule(
-            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates, 0.02 * rate
+            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates, exponent=2.0
         )
         return optax.chain(
             optax.clip_by_global_norm(1.0), scale, optax.scale_by_learning_rate(schedule)
@@ -368,10 +383,11 @@ def shared_adam(b1: float, b2: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def identifiable(kT: float, gamma: float, alpha: float, mass: float) -> dict[str, float]:
-    """The combinations that trajectories determine: D0 (nm^2/ps), gamma/alpha, m/alpha^2."""
+def identifiable(kind: str, kT: float, gamma: float, alpha: float, mass: float) -> dict[str, float]:
+    """The combinations that trajectories determine: D0 (nm^2/ps), gamma/alpha, and m/alpha^2, NaN
+    for Brownian dynamics."""
     return {
         "d0_nm2_per_ps": kT * alpha / gamma,
         "gamma_over_alpha": gamma / alpha,
-        "mass_over_alpha2": mass / alpha**2,
+        "mass_over_alpha2": mass / alpha**2 if kind == "ld" else np.nan,
     }

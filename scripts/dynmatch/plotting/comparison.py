@@ -45,7 +45,12 @@ def comparison(results: Results) -> Figure:
                 elinewidth=0.8,
                 label=look.label,
             )
-        axis.set(xscale="log", yscale="log", xlabel="MSD error, RMS of ln ratio", ylabel=text)
+        axis.set(
+            xscale="log",
+            yscale="log",
+            xlabel=f"MSD error, RMS of ln ratio, lags ≥ {min(results.lags):g} ps",
+            ylabel=text,
+        )
         panels.plain_numbers(axis.xaxis)
         panels.plain_numbers(axis.yaxis)
     for letter, axis in zip("ab", axes, strict=True):

@@ -17,6 +17,8 @@ RATIO_TOLERANCE = 0.05
 """Half-width of the band that is drawn around a ratio of one."""
 RATIO_RANGE = (0.5, 1.6)
 """MSD ratios outside leave the panel, so that what happens near one stays legible."""
+LEGEND_LINE = 0.15
+"""Height of a line of the legend with the diffusion constants, in."""
 UNRELIABLE = {
     "facecolor": style.UNRELIABLE_COLOR,
     "edgecolor": "0.78",
@@ -79,16 +81,16 @@ def unreliable_handles(results: Results) -> list[Artist]:
 
 def msd(results: Results) -> Figure:
     """Mean squared displacement with the diffusion constants, and its ratio to the reference."""
-    figure, main, lower = panels.stacked_figure(3.8)
-    draw_msd(main, lower, results)
     exponent, constants = _diffusion(results)
+    figure, main, lower = panels.stacked_figure(3.4 + LEGEND_LINE * len(constants))
+    draw_msd(main, lower, results)
     for line, text in zip(main.get_legend_handles_labels()[0], constants, strict=True):
         line.set_label(f"{line.get_label()}, {text}")
-    main.legend(
+    figure.legend(
         handles=[*main.get_legend_handles_labels()[0], *unreliable_handles(results)],
         title=rf"$D$ ($10^{{{exponent}}}$ nm$^2$/ps) ± 1 s.e.",
         alignment="left",
-        loc="upper left",
+        loc="outside upper center",
     )
     figure.align_ylabels()
     return figure

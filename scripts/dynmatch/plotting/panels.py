@@ -16,6 +16,8 @@ from dynmatch.plotting.style import MODELS, REFERENCE
 from dynmatch.plotting.tables import Results
 
 BAND_ALPHA = 0.25
+LEGEND_ENTRY = 1.1
+"""Width that an entry of a legend may need, in."""
 BAND_NOTE = "lines: mean, bands: ± 1 standard error"
 """Title of legends: what line and band are."""
 
@@ -161,4 +163,5 @@ def stacked_figure(height: float) -> tuple[Figure, Axes, Axes]:
 def legend_above(figure: Figure, axis: Axes, *extra: Artist) -> None:
     """The legend of `axis`, with extra entries, above the panels, where it covers no data."""
     handles = [*axis.get_legend_handles_labels()[0], *extra]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=BAND_NOTE)
+    columns = min(len(handles), int(figure.bbox.width / figure.dpi / LEGEND_ENTRY))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, title=BAND_NOTE)
