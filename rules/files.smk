@@ -63,7 +63,11 @@ def figure_tables(wildcards):
     folder = f"<results>/{wildcards.system}"
 
     def of_runs(models):
-        return expand(f"{folder}/{{model}}/seed-{{seed}}", model=models, seed=config["seeds"])
+        return [
+            f"{folder}/{model}/seed-{seed}"
+            for model in models
+            for seed in seeds_of(config, wildcards.system, model)
+        ]
 
     def files(table):
         if table == "summary":

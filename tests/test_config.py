@@ -148,14 +148,32 @@ MISTAKES = {
     ),
     "window longer than the trajectory": (
         (*WATER, "training", "lags"),
-        [300.0, 201.0],
-        "systems.water.training.lags add up to a window of 501 ps, longer than a third of the "
-        "reference; take shorter lags, or at least 1503 ps as reference.length",
+        [400.0, 301.0],
+        "systems.water.training.lags add up to a window of 701 ps, longer than a third of the "
+        "reference; take shorter lags, or at least 2103 ps as reference.length",
     ),
     "lag of the MSD longer than the trajectory": (
         (*WATER, "observables", "msd_length"),
         2000.0,
         "systems.water.observables.msd_length is 2000 ps; it must be less than reference.length",
+    ),
+    "MSD too short for a diffusion constant": (
+        (*WATER, "observables", "msd_length"),
+        20.0,
+        "systems.water.observables.msd_length is 20 ps; D is fitted up to a tenth of a replica, so "
+        "that it must be at least 200 ps",
+    ),
+    "VACF shorter than a frame": (
+        (*WATER, "observables", "vacf_length"),
+        0.02,
+        "systems.water.observables.vacf_length is 0.02 ps; it must be at least "
+        "validation.frame_spacing, 0.025 ps",
+    ),
+    "lag of a few Brownian steps": (
+        (*WATER, "training", "lags"),
+        [0.05],
+        "systems.water.training.lags[0] is 0.05 ps; it must be at least 20 times "
+        "training.bd.time_step, 0.1 ps",
     ),
     "lag between two frames": (
         (*WATER, "training", "lags"),

@@ -15,7 +15,7 @@ from dynmatch.trajectory import SiteTrajectory, site_topology
 
 EDGE = 1.2
 FRAMES = 48
-NOISE = 40.0
+NOISE = 20.0
 """kJ/mol/nm, of the forces that no potential follows."""
 FORM = PotentialForm(
     cutoff=0.6,
@@ -75,10 +75,8 @@ def least_squares(start: dict, trajectory: SiteTrajectory) -> np.ndarray:
 
 
 def test_forces_are_those_of_the_linear_least_squares_solution(start, trajectory):
-    """chi^2 within 1 % of its minimum, and forces that differ by less than a fifth of the noise.
-
-    The start is wrong by many times that.
-    """
+    """The root of chi^2 within 0.5 % of its minimum, so that forces differ by a tenth of the noise
+    at most; the start is wrong by more than twice the noise."""
     best = least_squares(start, trajectory)
     rows = []
     found = force_matching.minimise(
@@ -99,7 +97,6 @@ def test_forces_are_those_of_the_linear_least_squares_solution(start, trajectory
 
     assert rms(np.asarray(model_forces(start, trajectory)) - best) > 2 * NOISE
     assert rms(ours - trajectory.forces) < 1.005 * rms(best - trajectory.forces)
-    assert rms(ours - best) < 0.2 * NOISE
     assert rows[-1]["force_error"] == pytest.approx(NOISE, rel=0.1)
 
 

@@ -107,15 +107,14 @@ def score(double_precision):
     return lambda frames: jnp.mean(Classifier(form).apply(variables, jax.vmap(one_window)(frames)))
 
 
-@pytest.mark.parametrize("kind, neighbours", [("bd", 0), ("ld", 8)])
+@pytest.mark.parametrize("kind, neighbours", [("bd", 0), ("ld", 11)])
 def test_gradient_of_the_score_is_the_finite_difference(
     kind, neighbours, score, dynamics, parameters, tables
 ):
     """Along gamma, alpha, mass, and a random direction in each group of potential parameters.
 
-    Undamped, through one whole lag, from states that are given. Eight neighbours are all within
-    the three-body cutoff; with fewer, forces are not conservative and the gradient is inexact.
-    The steps are small, as the force is tabulated and has kinks at the nodes of the table.
+    Undamped, through one whole lag, from states that are given. The
+    steps are small, as the force is tabulated and has kinks at the nodes of the table.
     """
     plan = replace(PLAN, kind=kind, neighbours=neighbours)
     states = first_states(plan, dynamics, tables)
@@ -224,3 +223,10 @@ def test_all_sites_as_neighbours_are_all_pairs(dynamics, tables):
     everyone = replace(PLAN, neighbours=SITES - 1)
     frames, same = (simulate(plan, dynamics, tables, states)[1] for plan in (PLAN, everyone))
     np.testing.assert_allclose(same, frames, atol=1e-12)
+
+
+def test_a_list_without_room_is_not_passed_over(dynamics, tables):
+    """Every site has more than one neighbour: forces that leave some out must not look like any."""
+    states = first_states(PLAN, dynamics, tables)
+    frames = simulate(replace(PLAN, neighbours=1), dynamics, tables, states)[1]
+    assert np.isnan(frames[:, -1]).all()

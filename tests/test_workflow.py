@@ -41,7 +41,10 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
     per_water = len(config["models"]) * len(config["seeds"])
     models = per_water * (len(systems) - known) + len(config["seeds"]) * known
     baselines = [system.get("baselines", {"methods": []}) for system in systems.values()]
-    methods = sum(len(baseline["methods"]) for baseline in baselines) * len(config["seeds"])
+    methods = sum(
+        len(baseline["methods"]) * len(baseline.get("seeds", config["seeds"]))
+        for baseline in baselines
+    )
     assert int(jobs["training"]) == models
     assert int(jobs.get("baseline", 0)) == methods
     # three kinds of dynamics for each of their potentials

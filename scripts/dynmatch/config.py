@@ -61,6 +61,12 @@ def baselines_of(config: Mapping, name: str) -> list[str]:
     ]
 
 
+def seeds_of(config: Mapping, name: str, model: str) -> list[int]:
+    """Seeds of a model of a system of the (complete) config."""
+    own = config["systems"][name]["baselines"]["seeds"]
+    return own if own and model in baselines_of(config, name) else config["seeds"]
+
+
 def check_gpu(config: Mapping) -> None:
     """Raise DynmatchError where the (complete) `config` asks for a GPU and none is here."""
     if Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
@@ -255,6 +261,7 @@ def _conflicts(system: Mapping) -> Iterator[str]:
     """Keys of one system that contradict each other, relative to the system's own path."""
     yield from _too_far(system)
     yield from _too_long(system)
+    yield from _too_short(system)
     yield from _off_grid(system)
 
 
@@ -303,6 +310,36 @@ def _too_long(system: Mapping) -> Iterator[str]:
                     f"{path} is {lag:g} ps; it must be less than {name}, "
                     f"{min(reference, validation):g} ps"
                 )
+
+
+BROWNIAN_STEPS = 20
+"""Steps that a lag has at least: a lag of n Leimkuhler-Matthews steps moves a free site by
+6 D0 (n - 1/2) dt only."""
+
+
+def _too_short(system: Mapping) -> Iterator[str]:
+    """Times that hold too few steps or frames for what is made of them."""
+    longest = max(system["reference"]["length"], system["validation"]["length"])
+    msd_length = system["observables"]["msd_length"]
+    if msd_length < longest / 10:
+        yield (
+            f"observables.msd_length is {msd_length:g} ps; D is fitted up to a tenth of a replica, "
+            f"so that it must be at least {longest / 10:g} ps"
+        )
+    for key in _FRAMES:
+        ((_, spacing),) = _times(system, key)
+        if system["observables"]["vacf_length"] < spacing:
+            yield (
+                f"observables.vacf_length is {system['observables']['vacf_length']:g} ps; it must "
+                f"be at least {key}, {spacing:g} ps"
+            )
+    shortest = BROWNIAN_STEPS * system["training"]["bd"]["time_step"]
+    for path, lag in _times(system, "training.lags"):
+        if lag < shortest * (1 - 1e-6):
+            yield (
+                f"{path} is {lag:g} ps; it must be at least {BROWNIAN_STEPS} times "
+                f"training.bd.time_step, {shortest:g} ps"
+            )
 
 
 _FRAMES = ("reference.frame_spacing", "validation.frame_spacing")

@@ -8,8 +8,9 @@ vanishes, so that damping does not move it.
 
 Where the first lag is longer than that, the tangents of successive frames have nothing in common,
 and the first frame, a start like any other, is given none. Where it is shorter they overlap: what a
-change of the friction does before the first frame moves the second one as well, and only the
-difference counts. A window then begins with a lead-in, and every frame carries a tangent.
+change of the friction does before the first frame moves the second one as well, and but for the
+damping only the difference counts. A window then begins with a lead-in, and every frame carries a
+tangent.
 
 Two properties of conservative forces make the way back cheap: the Hessian is symmetric, so that
 the vector-Jacobian product of the force is a directional derivative of it, and the cotangent v_s
