@@ -31,6 +31,7 @@ rule baseline:
         potential=lookup(dpath="systems/{system}/potential", within=config),
         training=lookup(dpath="systems/{system}/training", within=config),
         baselines=lookup(dpath="systems/{system}/baselines", within=config),
+        dynamics=BASELINE_DYNAMICS,
         device=config["device"],
         # not an output: snakemake removes the outputs of a job that was killed
         checkpoint=lambda wildcards, output: str(Path(output.history).with_name("checkpoint")),

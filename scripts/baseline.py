@@ -16,7 +16,6 @@ def main(snakemake) -> None:
     import pandas as pd
 
     from dynmatch.baselines import fit, with_dynamics
-    from dynmatch.config import BASELINE_DYNAMICS
     from dynmatch.loop import einstein_friction
     from dynmatch.model import save
     from dynmatch.trajectory import read
@@ -36,7 +35,7 @@ def main(snakemake) -> None:
     with replacing(snakemake.output.history) as path:
         pd.DataFrame(history).to_csv(path, index=False, float_format="%.8g")
     friction = einstein_friction(trajectory, BOLTZMANN * params.temperature)
-    for dynamics in BASELINE_DYNAMICS:
+    for dynamics in params.dynamics:
         complete = with_dynamics(
             model,
             dynamics,
