@@ -43,6 +43,14 @@ def library(script):
     return [os.path.relpath(file) for file in closure(imports(path))]
 
 
+def validation_size(system):
+    """Number of sites, times frames, times replicas, in the validation of a system."""
+    reference = config["systems"][system]["reference"]
+    settings = config["systems"][system]["validation"]
+    sites = reference.get("molecules") or reference["sites"]
+    return sites * settings["replicas"] * settings["length"] / settings["frame_spacing"]
+
+
 def check_devices():
     """Before the first job of a local run: is there a GPU where the config asks for one?"""
     if workflow.local_exec:

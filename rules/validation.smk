@@ -14,7 +14,10 @@ rule validation:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/validation/threads", within=config)
     resources:
-        mem_mb=2000,
+        # positions and velocities of all sites in single precision, three times while they are joined
+        mem_mb=lambda wildcards, input: 2000
+        + round(input.size_mb)
+        + round(72e-6 * validation_size(wildcards.system)),
         runtime=240,
         gpu=GPUS,
     params:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,7 @@ def save_segment(path):
 
 
 def save_trajectory(path):
-    one = grid(4, 1.25)
-    write(path, type(one)(FRAMES, np.arange(400.0), one.masses, one.topology, one.box))
+    write(path, replace(grid(4, 1.25), positions=FRAMES, time=np.arange(400.0)))
 
 
 def save_table(path):
@@ -90,6 +90,21 @@ def test_full_disk_leaves_the_checkpoint_before(full_disk, tmp_path):
 def test_folder_without_permission_is_named():
     with pytest.raises(DynmatchError, match=r"/sys/kernel/a/table\.csv: cannot be written"):
         save_table(Path("/sys/kernel/a/table.csv"))
+
+
+@pytest.mark.parametrize("name", ["coordinates", "site_forces", "site_masses"])
+def test_one_wrong_bit_in_a_trajectory_is_noticed(name, tmp_path):
+    path = tmp_path / "projected.h5"
+    one = replace(grid(4, 1.25), positions=FRAMES, time=np.arange(400.0), forces=2 * FRAMES)
+    write(path, one)
+    with tables.open_file(str(path)) as file:
+        node = file.get_node("/", name)
+        offset = node.chunk_info((0,) * node.ndim).offset
+    content = bytearray(path.read_bytes())
+    content[offset + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DynmatchError, match=r"projected\.h5: cannot be read"):
+        read(path)
 
 
 class Hostile:
@@ -160,7 +175,7 @@ def snakemake(folder: Path, *options: str) -> list:
     "text",
     [
         "run: !!python/object/apply:os.mkdir [{trace}]",
-        'run: \'{{__import__("os").mkdir("{trace}")}}\'',
+        'run: ?__import__("os").mkdir("{trace}")',
         "run: ../../elsewhere",
         "systems: {{'../elsewhere': {{kind: water}}}}",
     ],

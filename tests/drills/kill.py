@@ -29,10 +29,11 @@ WORKFLOW = ["Snakefile", "config.yaml", "presets", "profiles", "rules", "schemas
 STAGES = ("reference", "training", "validation")
 # a run that is slowed down by others must not end by its minutes
 OVERLAY = """
+models: [ld]
 systems:
   water:
     reference: {segment: 2.5}
-    training: {minutes: 1000.0, updates: 8}
+    training: {minutes: 1000.0, updates: 6}
     validation: {length: 200.0}
 """
 
