@@ -158,7 +158,8 @@ def train(
     if not converged:
         logging.warning(
             "the training has not converged: the score gap (%.2g) is above its floor (%.2g), or D0 "
-            "still moves; raise training.minutes and training.updates",
+            "still moves; raise training.minutes and training.updates, or, where the structure "
+            "differs, give the potential more freedom",
             progress.history[-1]["score_gap_smoothed"],
             progress.history[-1]["gap_floor"],
         )
