@@ -20,6 +20,10 @@ rule validation:
     params:
         validation=lookup(dpath="systems/{system}/validation", within=config),
         device=config["device"],
+        # not an output: snakemake removes the outputs of a job that was killed
+        checkpoint=lambda wildcards, output: str(
+            Path(output.trajectory).with_name("validation-checkpoint")
+        ),
     message:
         "Running the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"
     script:

@@ -15,6 +15,9 @@ import tables
 
 from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
+from dynmatch.hdf5 import refuse_pickles
+
+refuse_pickles()
 
 logger = logging.getLogger(__name__)
 

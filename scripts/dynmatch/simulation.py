@@ -1,7 +1,13 @@
 """Long runs of a trained model: several independent replicas side by side, watched for trouble."""
 
+import hashlib
+import json
 import logging
+import time
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +16,12 @@ from jax import Array, lax, random
 from jax_md import partition, space
 from tqdm import tqdm
 
+from dynmatch import checkpoint, potential
 from dynmatch import dynamics as engine
-from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.potential import Neighbours
+from dynmatch.sources import closure
 from dynmatch.trajectory import SiteTrajectory
 
 ALL_PAIRS_UP_TO = 128
@@ -24,6 +31,7 @@ SKIN = 0.2
 REBUILD = 5
 """Steps between two rebuilds of the lists, fewer when a site ever crosses half the skin in them."""
 FRAMES_PER_CHUNK = 250
+CHECKPOINT_SECONDS = 20.0
 
 
 def simulate(
@@ -35,11 +43,14 @@ def simulate(
     equilibration: float,
     frame_spacing: float,
     seed: int,
+    folder: str | Path,
 ) -> SiteTrajectory:
     """Run `replicas` of `length` ps from frames of `start`, after `equilibration` ps.
 
     Frames are `frame_spacing` ps apart; velocities are written for Langevin models (dR/dt, nm/ps).
-    Box, masses and topology are those of `start`.
+    Box, masses and topology are those of `start`. Checkpoints, each with the frames since the last
+    one, are in `folder`: a run that was killed continues from there, and ends with the same frames
+    bit for bit (on the CPU with one thread).
 
     Raises DynmatchError, naming step, replica and energy, when a replica leaves the realm of
     numbers or explodes, and when frame_spacing is not a multiple of the model's time step.
@@ -61,7 +72,7 @@ def simulate(
     picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
     positions = jnp.asarray(start.positions[picked], jnp.float32)
     keys = random.split(random.PRNGKey(seed), replicas)
-    near = lists.allocate(positions)
+    near = lists.allocate(positions, 0)
     states = jax.jit(jax.vmap(lambda k, x, n: generator.init(model.dynamics, k, x, neighbours=n)))(
         keys, positions, near
     )
@@ -108,12 +119,27 @@ def simulate(
     )
     skipped = -(-round(equilibration / frame_spacing) // FRAMES_PER_CHUNK)
     wanted = round(length / frame_spacing) + 1
-    chunks = -(-wanted // FRAMES_PER_CHUNK)
-    kept_positions, kept_velocities = [], []
-    last_energies = np.full(replicas, np.nan)
-    rebuild = REBUILD
-    with tqdm(total=(skipped + chunks) * FRAMES_PER_CHUNK, desc="validation", unit="frame") as bar:
-        for number in range(skipped + chunks):
+    chunks = skipped + -(-wanted // FRAMES_PER_CHUNK)
+    done, grown, rebuild, last_energies = 0, 0, REBUILD, np.full(replicas, np.nan)
+    fingerprint = _fingerprint(model, positions, replicas, equilibration, frame_spacing, seed)
+    kinds_of_frames = ("positions", "velocities") if model.kind == "ld" else ("positions",)
+    template = (states, last_energies, dict.fromkeys(kinds_of_frames, positions))
+    saved = _sound_checkpoints(Path(folder), fingerprint, template)
+    if saved:
+        (states, last_energies, _), record = saved[-1]
+        done, grown, rebuild = (record[name] for name in ("done", "grown", "rebuild"))
+        near = lists.allocate(positions, grown)
+        logging.info("continuing from the checkpoint at step %d", done * FRAMES_PER_CHUNK * steps)
+    parts = [frames for (_, _, frames), _ in saved]
+    unsaved = []
+    last_saved = time.monotonic()
+    with tqdm(
+        total=chunks * FRAMES_PER_CHUNK,
+        initial=done * FRAMES_PER_CHUNK,
+        desc="validation",
+        unit="frame",
+    ) as bar:
+        for number in range(done, chunks):
             while True:
                 new_states, new_near, room, kept, (x, v) = chunk(states, near, rebuild)
                 exploded = not np.isfinite(np.asarray(new_states.position)).all()
@@ -121,35 +147,77 @@ def simulate(
                     break
                 if not bool(room):
                     logging.info("a neighbour list overflowed; allocating larger ones")
-                    near = lists.allocate(states.position, grow=True)
+                    grown += 1
+                    near = lists.allocate(positions, grown)
                 else:
                     rebuild = max(1, rebuild // 2)
                     logging.info("a site outran the skin; rebuilding every %d steps", rebuild)
             x = np.asarray(x).swapaxes(0, 1)
-            done = (number + 1) * FRAMES_PER_CHUNK * steps
             last_energies = _require_sound(
                 x, number, steps, energies(jnp.asarray(x[:, -1:]))[:, 0], last_energies, start
             )
             states, near = new_states, new_near
-            if number >= skipped:
-                kept_positions.append(x)
-                if v is not None:
-                    kept_velocities.append(np.asarray(v).swapaxes(0, 1))
+            frames = {"positions": x}
+            if v is not None:
+                frames["velocities"] = np.asarray(v).swapaxes(0, 1)
+            if number < skipped:
+                frames = {name: array[:, :0] for name, array in frames.items()}
+            unsaved.append(frames)
+            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                parts.append(_joined(unsaved))
+                unsaved = []
+                checkpoint.write(
+                    _checkpoint(Path(folder), len(parts) - 1),
+                    fingerprint,
+                    (states, last_energies, parts[-1]),
+                    {"done": number + 1, "grown": grown, "rebuild": rebuild},
+                )
+                last_saved = time.monotonic()
             bar.update(FRAMES_PER_CHUNK)
-            bar.set_postfix_str(f"step {done}, energy {last_energies.mean():.5g} kJ/mol")
+            bar.set_postfix_str(
+                f"step {(number + 1) * FRAMES_PER_CHUNK * steps}, "
+                f"energy {last_energies.mean():.5g} kJ/mol"
+            )
     shape = (replicas * wanted, start.n_sites, 3)
-    joined = np.concatenate(kept_positions, 1)[:, :wanted].reshape(shape)
-    velocities = None
-    if kept_velocities:
-        velocities = np.concatenate(kept_velocities, 1)[:, :wanted].reshape(shape)
+    joined = {
+        name: array[:, :wanted].reshape(shape) for name, array in _joined(parts + unsaved).items()
+    }
     return SiteTrajectory(
-        positions=joined,
         time=np.tile(np.arange(wanted) * frame_spacing, replicas),
         masses=start.masses,
         topology=start.topology,
         box=start.box,
-        velocities=velocities,
+        **joined,
     )
+
+
+def _checkpoint(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:04d}.msgpack"
+
+
+def _sound_checkpoints(folder: Path, fingerprint: str, template: Any) -> list[tuple[Any, dict]]:
+    """State, energies and frames, and the record, of the checkpoints up to the first unusable."""
+    found = []
+    while one := checkpoint.read(_checkpoint(folder, len(found)), fingerprint, template):
+        found.append(one)
+    return found
+
+
+def _joined(parts: list[dict]) -> dict[str, np.ndarray]:
+    """Frames (replicas, F, N, 3) of all parts, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
+
+
+def _fingerprint(model: Model, positions: Array, *settings) -> str:
+    """Of all that decides the course of the run, the code included."""
+    form = asdict(model.form)
+    numbers = [model.kind, model.gamma, model.alpha, model.mass, model.kT, model.time_step]
+    digest = hashlib.sha256(json.dumps([form, numbers, settings], sort_keys=True).encode())
+    for array in [*jax.tree.leaves(model.parameters), positions]:
+        digest.update(np.ascontiguousarray(array))
+    for file in closure(["dynmatch.simulation"]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _require_sound(
@@ -198,11 +266,12 @@ class _Lists:
         }
         self._templates = {}
 
-    def allocate(self, positions: Array, grow: bool = False) -> Neighbours:
-        """Lists for positions (replicas, N, 3), with more room than the last if they `grow`."""
+    def allocate(self, positions: Array, grown: int) -> Neighbours:
+        """Lists for positions (replicas, N, 3), with room for `grown` quarters more neighbours."""
         wrapped = jnp.mod(positions, self._box)
         for name, kind in self._kinds.items():
-            extra = self._templates[name].idx.shape[1] // 4 + 1 if grow else 0
+            needed = max(kind.allocate(x).idx.shape[1] for x in wrapped)
+            extra = grown * (needed // 4 + 1)
             self._templates[name] = max(
                 (kind.allocate(x, extra) for x in wrapped), key=lambda list_: list_.idx.shape[1]
             )
