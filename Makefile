@@ -24,7 +24,7 @@ test-slurm: .venv/installed
 
 # needs conda; makes the environments of the rules
 test-conda: .venv/installed
-	tests/conda/check.sh
+	.venv/bin/pytest tests/conda/check_environments.py
 
 # drills of an hour or less, their outcome is in docs/reliability.md
 drill-kill: .venv/installed

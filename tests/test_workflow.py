@@ -1,6 +1,7 @@
 """The workflow as a whole: its jobs, its rules' directives, and one real run from nothing."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +15,22 @@ from snakemake.utils import update_config
 PRESETS = ["laptop", *sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))]
 
 
-def configfiles(preset: str) -> list[Path]:
-    overlay = [] if preset == "laptop" else [ROOT / "presets" / f"{preset}.yaml"]
-    return [ROOT / "config.yaml", *overlay]
+PARTS = ("Snakefile", "config.yaml", "envs", "presets", "profiles", "rules", "schemas", "scripts")
+"""What the workflow consists of."""
 
 
-def snakemake(folder: Path, preset: str, *options: str) -> subprocess.CompletedProcess:
+def configfiles(preset: str, workflow: Path = ROOT) -> list[Path]:
+    overlay = [] if preset == "laptop" else [workflow / "presets" / f"{preset}.yaml"]
+    return [workflow / "config.yaml", *overlay]
+
+
+def snakemake(
+    folder: Path, preset: str, *options: str, workflow: Path = ROOT
+) -> subprocess.CompletedProcess:
     """Run the workflow with its working directory in `folder`."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *options]
-    command += ["--snakefile", ROOT / "Snakefile", "--directory", folder]
-    command += ["--configfile", *configfiles(preset)]
+    command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
+    command += ["--configfile", *configfiles(preset, workflow)]
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -78,9 +85,15 @@ def test_rule_has_every_directive(rule, text):
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> Path:
-    """Results of the smoke preset, computed from nothing."""
+    """A copy of the workflow with the results of the smoke preset, computed from nothing."""
     folder = tmp_path_factory.mktemp("smoke")
-    call = snakemake(folder, "smoke")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / part)
+    call = snakemake(folder, "smoke", workflow=folder)
     assert call.returncode == 0, call.stdout[-5000:]
     return folder
 
@@ -118,6 +131,44 @@ def test_nothing_half_written_is_left(smoke):
     assert not [path for path in smoke.rglob("*") if ".part" in path.name]
 
 
+def asked_for(smoke: Path) -> set[str]:
+    """Rules that another run would run."""
+    call = snakemake(smoke, "smoke", "--dry-run", workflow=smoke)
+    assert call.returncode == 0, call.stdout
+    if "Nothing to be done" in call.stdout:
+        return set()
+    return {rule for rule, _ in re.findall(r"^(\w+) +(\d+)$", call.stdout, flags=re.MULTILINE)}
+
+
 @pytest.mark.workflow
-def test_a_second_run_has_nothing_to_do(smoke):
-    assert "Nothing to be done" in snakemake(smoke, "smoke", "--dry-run").stdout
+def test_a_second_run_has_nothing_to_do_even_after_a_new_checkout(smoke):
+    """Files count by their content: here each of the workflow is newer than every result."""
+    for part in PARTS:
+        for path in [smoke / part, *(smoke / part).rglob("*")]:
+            path.touch()
+    assert asked_for(smoke) == set()
+
+
+FROM_VALIDATION = {"validation", "observables", "summary", "figure", "all", "total"}
+ALL = FROM_VALIDATION | {"reference", "projection", "reference_observables", "training"}
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("plotting/overview.py", {"figure", "all", "total"}),
+        ("simulation.py", FROM_VALIDATION),
+        ("loop.py", FROM_VALIDATION | {"training"}),
+        ("segments.py", ALL),
+    ],
+)
+def test_an_edited_module_reruns_the_rules_that_use_it(smoke, module, rules):
+    """And those that need their results."""
+    path = smoke / "scripts" / "dynmatch" / module
+    before = path.read_bytes()
+    path.write_bytes(before + b"# edited\n")
+    try:
+        assert asked_for(smoke) == rules
+    finally:
+        path.write_bytes(before)

@@ -1,10 +1,43 @@
-"""HDF5 files from other hands, which may hold pickles: PyTables would run them."""
+"""What PyTables leaves open: pickles in files from other hands, and writes that fail unnoticed."""
 
+import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
+import tables
 import tables.atom
 import tables.attributeset
+
+from dynmatch.errors import DynmatchError
+from dynmatch.files import replacing
+
+ROWS = 1000
+"""Read back at a time."""
+
+
+@contextmanager
+def replacing_hdf5(path: str | os.PathLike) -> Iterator[Path]:
+    """`files.replacing` for an HDF5 file, which is read back before it gets its name.
+
+    When the disk is full, PyTables (3.11) neither raises when it writes nor when it closes a file.
+
+    Raises DynmatchError when the file is not whole.
+    """
+    with replacing(path) as temporary:
+        yield temporary
+        try:
+            with tables.open_file(str(temporary)) as file:
+                for leaf in file.walk_nodes(classname="Leaf"):
+                    for first in range(0, leaf.nrows, ROWS):
+                        leaf.read(first, first + ROWS)
+        except (OSError, tables.HDF5ExtError) as error:
+            raise DynmatchError(
+                f"{path}: cannot be written (read back, it is not whole, as happens on a full "
+                "disk); make room there, or take another folder, and run it again"
+            ) from error
 
 
 def refuse_pickles() -> None:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
+from dynmatch.hdf5 import replacing_hdf5
 from dynmatch.platforms import make_context
 from dynmatch.segments import Segment, count_good, read_segment, write_segment
 from dynmatch.water import WaterBox, lattice_positions
@@ -291,7 +292,7 @@ def assemble(
     (nm/ps), time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
     for are left out.
     """
-    with replacing(path) as temporary:
+    with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w", compression=None) as file:
             # checksums instead: thermal noise does not become smaller by compression
             file._handle.filters = tables.Filters(fletcher32=True)

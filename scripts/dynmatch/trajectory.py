@@ -14,8 +14,7 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
-from dynmatch.files import replacing
-from dynmatch.hdf5 import refuse_pickles
+from dynmatch.hdf5 import refuse_pickles, replacing_hdf5
 
 refuse_pickles()
 
@@ -85,7 +84,7 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
 
     Every array carries a checksum: MDTraj's that of zlib, the others HDF5's Fletcher-32.
     """
-    with replacing(path) as temporary:
+    with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w") as file:
             file.topology = trajectory.topology
             frames = trajectory.n_frames
