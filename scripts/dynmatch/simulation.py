@@ -14,7 +14,7 @@ from dynmatch import dynamics as engine
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potential import Neighbours
+from dynmatch.potential import Neighbours, PotentialForm
 from dynmatch.trajectory import SiteTrajectory
 
 ALL_PAIRS_UP_TO = 128
@@ -52,7 +52,7 @@ def simulate(
         )
     box = jnp.asarray(start.box, jnp.float32)
     tables = potential.tabulate(model.form, model.parameters)
-    lists = _Lists(model, start)
+    lists = NeighbourLists(model.form, start.box, start.n_sites)
 
     def force(positions, neighbours):
         return potential.force(model.form, tables, positions, box, neighbours)
@@ -181,15 +181,15 @@ def _require_sound(
     return energies
 
 
-class _Lists:
+class NeighbourLists:
     """JAX-MD neighbour lists for a batch of replicas (cell lists where they fit)."""
 
-    def __init__(self, model: Model, start: SiteTrajectory):
-        self._box = jnp.asarray(start.box, jnp.float32)
+    def __init__(self, form: PotentialForm, box: np.ndarray, n_sites: int):
+        self._box = jnp.asarray(box, jnp.float32)
         displacement, _ = space.periodic(self._box)
-        ranges = {"three_body": model.form.three_body_cutoff}
-        if start.n_sites > ALL_PAIRS_UP_TO:
-            ranges["pair"] = model.form.cutoff
+        ranges = {"three_body": form.three_body_cutoff}
+        if n_sites > ALL_PAIRS_UP_TO:
+            ranges["pair"] = form.cutoff
         self._kinds = {
             name: partition.neighbor_list(
                 displacement, self._box, cutoff + SKIN, format=partition.NeighborListFormat.Dense
