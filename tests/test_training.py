@@ -66,6 +66,8 @@ def test_convergence_needs_the_gap_at_its_floor_and_a_steady_d0():
     assert not loop.has_converged([*steady[:-1], row(0.03, 0.02, 0.006)], 40)
     moving = [row(0.01, 0.02, 0.006 * (1 + 0.01 * n)) for n in range(40)]
     assert not loop.has_converged(moving, 40)
+    swinging = [row(0.01, 0.02, 0.006 * (1 + 0.05 * (-1) ** n)) for n in range(40)]
+    assert loop.has_converged(swinging, 40)
 
 
 def test_a_game_does_not_converge_while_its_rates_are_high():

@@ -373,15 +373,18 @@ def diverged(metrics: dict) -> bool:
 
 
 def has_converged(history: list[dict], updates: int) -> bool:
-    """Score gap at its noise floor, and D0 steady to 3 % over the last quarter of `updates`.
+    """Score gap at its noise floor, and D0 steady to 1 % over the last quarter of `updates`: the
+    mean D0 of the second half, as the model is that of the parameters.
 
-    Never before three quarters: until then the rates are high, and the average is of few updates.
+    Never before three quarters: until then the rates are high, and the mean is of few updates.
     """
     if len(history) < max(4, 3 * updates // 4):
         return False
-    d0 = np.array([row["d0_nm2_per_ps"] for row in history[-max(4, updates // 4) :]])
+    d0 = np.array([row["d0_nm2_per_ps"] for row in history[updates // 2 :]])
+    means = np.cumsum(d0) / np.arange(1, len(d0) + 1)
+    late = means[-max(1, updates // 4) :]
     gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]
-    return bool(gap <= floor and np.ptp(d0) <= 0.03 * np.mean(d0))
+    return bool(gap <= floor and np.ptp(late) <= 0.01 * np.mean(late))
 
 
 def _row(number: int, progress: Progress, metrics: dict, kind: str, kT: float) -> dict:
