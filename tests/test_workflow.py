@@ -48,14 +48,17 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
     per_water = len(config["models"]) * len(config["seeds"])
     models = per_water * (len(systems) - known) + len(config["seeds"]) * known
     baselines = [system.get("baselines", {"methods": []}) for system in systems.values()]
-    methods = sum(
+    fits = [
         len(baseline["methods"]) * len(baseline.get("seeds", config["seeds"]))
         for baseline in baselines
-    )
+    ]
     assert int(jobs["training"]) == models
-    assert int(jobs.get("baseline", 0)) == methods
-    # three kinds of dynamics for each of their potentials
-    models += 3 * methods
+    assert int(jobs.get("baseline", 0)) == sum(fits)
+    models += sum(
+        fit * len(baseline["dynamics"])
+        for fit, baseline in zip(fits, baselines, strict=True)
+        if fit
+    )
     assert int(jobs["validation"]) == models
     assert int(jobs.get("projection", 0)) == len(systems) - known
     assert int(jobs["observables"]) == models

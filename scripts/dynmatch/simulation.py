@@ -20,7 +20,7 @@ from dynmatch import checkpoint, potential
 from dynmatch import dynamics as engine
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potential import Neighbours
+from dynmatch.potential import Neighbours, PotentialForm
 from dynmatch.sources import closure
 from dynmatch.trajectory import SiteTrajectory
 
@@ -43,14 +43,14 @@ def simulate(
     equilibration: float,
     frame_spacing: float,
     seed: int,
-    folder: str | Path,
+    folder: str | Path | None = None,
 ) -> SiteTrajectory:
     """Run `replicas` of `length` ps from frames of `start`, after `equilibration` ps.
 
     Frames are `frame_spacing` ps apart; velocities are written for Langevin models (dR/dt, nm/ps).
     Box, masses and topology are those of `start`. Checkpoints, each with the frames since the last
-    one, are in `folder`: a run that was killed continues from there, and ends with the same frames
-    bit for bit (on the CPU with one thread).
+    one, are in `folder`, if there is one: a run that was killed continues from there, and ends with
+    the same frames bit for bit (on the CPU with one thread).
 
     Raises DynmatchError, naming step, replica and energy, when a replica leaves the realm of
     numbers or explodes, and when frame_spacing is not a multiple of the model's time step.
@@ -63,7 +63,7 @@ def simulate(
         )
     box = jnp.asarray(start.box, jnp.float32)
     tables = potential.tabulate(model.form, model.parameters)
-    lists = _Lists(model, start)
+    lists = NeighbourLists(model.form, start.box, start.n_sites)
 
     def force(positions, neighbours):
         return potential.force(model.form, tables, positions, box, neighbours)
@@ -124,7 +124,7 @@ def simulate(
     fingerprint = _fingerprint(model, positions, replicas, equilibration, frame_spacing, seed)
     kinds_of_frames = ("positions", "velocities") if model.kind == "ld" else ("positions",)
     template = (states, last_energies, dict.fromkeys(kinds_of_frames, positions))
-    saved = _sound_checkpoints(Path(folder), fingerprint, template)
+    saved = _sound_checkpoints(Path(folder), fingerprint, template) if folder else []
     if saved:
         (states, last_energies, _), record = saved[-1]
         done, grown, rebuild = (record[name] for name in ("done", "grown", "rebuild"))
@@ -163,7 +163,7 @@ def simulate(
             if number < skipped:
                 frames = {name: array[:, :0] for name, array in frames.items()}
             unsaved.append(frames)
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            if folder and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 parts.append(_joined(unsaved))
                 unsaved = []
                 checkpoint.write(
@@ -249,15 +249,15 @@ def _require_sound(
     return energies
 
 
-class _Lists:
+class NeighbourLists:
     """JAX-MD neighbour lists for a batch of replicas (cell lists where they fit)."""
 
-    def __init__(self, model: Model, start: SiteTrajectory):
-        self._box = jnp.asarray(start.box, jnp.float32)
+    def __init__(self, form: PotentialForm, box: np.ndarray, n_sites: int):
+        self._box = jnp.asarray(box, jnp.float32)
         displacement, _ = space.periodic(self._box)
-        ranges = {"three_body": model.form.three_body_cutoff}
-        if start.n_sites > ALL_PAIRS_UP_TO:
-            ranges["pair"] = model.form.cutoff
+        ranges = {"three_body": form.three_body_cutoff}
+        if n_sites > ALL_PAIRS_UP_TO:
+            ranges["pair"] = form.cutoff
         self._kinds = {
             name: partition.neighbor_list(
                 displacement, self._box, cutoff + SKIN, format=partition.NeighborListFormat.Dense

@@ -28,7 +28,7 @@ from dynmatch import potential, rollout
 from dynmatch.classifier import Classifier, FrameFeatures, Scale, WindowFeatures
 from dynmatch.dynamics import Dynamics
 from dynmatch.learning_data import LearningData
-from dynmatch.rollout import RolloutPlan
+from dynmatch.rollout import Frames, RolloutPlan
 
 DYNAMICS = ("gamma", "alpha", "mass")
 WARM_UP = 15
@@ -45,7 +45,7 @@ class GameSettings:
     """windows: model windows an update; reference_windows: per classifier step;
     classifier_steps per update; classifier_rate; penalty: weight of R1 and R2;
     pair_rate, radial_rate, network_rate, dynamics_rate: Adam rates, the last on logarithms;
-    updates: length of the cosine decay of the rates; averaging: of the generator, per update;
+    updates: length of the cosine decay of the rates;
     roughness: weight of the pair term's roughness; freeze: names out of gamma, alpha, m."""
 
     windows: int
@@ -58,16 +58,17 @@ class GameSettings:
     network_rate: float
     dynamics_rate: float
     updates: int
-    averaging: float
     roughness: float
     freeze: tuple[str, ...]
 
 
 class Reference(NamedTuple):
-    """The reference on the device: features of every frame, displacements, and window starts."""
+    """The reference on the device: features of every frame, positions, their means over the time
+    before, and window starts."""
 
     frames: FrameFeatures
     positions: Array
+    means: Array
     offsets: Array
     starts: Array
     held_out: Array
@@ -111,6 +112,7 @@ def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> tuple[R
     reference = Reference(
         features,
         positions,
+        jnp.asarray(data.means),
         jnp.asarray(data.offsets),
         jnp.asarray(data.starts),
         jnp.asarray(data.held_out),
@@ -123,7 +125,7 @@ def reference_windows(reference: Reference, starts: Array) -> WindowFeatures:
     """Features, not standardised, of the windows that start at grid indices `starts` (W,)."""
     index = starts[:, None] + reference.offsets[None, :]
     frames = jax.tree.map(lambda a: a[index], reference.frames)
-    return judge.assemble(frames, judge.displacements(reference.positions[index]))
+    return judge.assemble(frames, judge.displacements(reference.means[index]))
 
 
 def make_game(
@@ -147,7 +149,7 @@ def make_game(
         return potential.tabulate(plan.form, parameters)
 
     def features(frames):
-        one = lambda x: judge.window_features(form, x, box)  # noqa: E731
+        one = lambda seen: judge.window_features(form, *seen, box)  # noqa: E731
         return judge.standardise(scale, lax.map(one, frames))
 
     def score(variables, frames):
@@ -155,11 +157,8 @@ def make_game(
 
     def score_of_motion(variables, frames):
         """The score as a function of the displacements alone, the structure held fixed."""
-        steps = jax.vmap(judge.displacements)(frames)
-        seen = jax.vmap(lambda x: judge.frames_features(form, x, box))(lax.stop_gradient(frames))
-        return jnp.mean(
-            classifier.apply(variables, judge.standardise(scale, judge.assemble(seen, steps)))
-        )
+        held = lax.stop_gradient(frames.positions)
+        return score(variables, frames._replace(positions=held))
 
     def draw(reference, key, starts, count):
         chosen = starts[random.randint(key, (count,), 0, starts.shape[0])]
@@ -213,7 +212,7 @@ def make_game(
         return rollout.simulate_windows(plan, dynamics_of(state.parameters), tables, state.replicas)
 
     @jax.jit
-    def judge_windows(state: GameState, reference: Reference, frames: Array, key: Array):
+    def judge_windows(state: GameState, reference: Reference, frames: Frames, key: Array):
         """The classifier's steps, its score's gradient at the frames, and what was measured."""
         keys = random.split(key)
         # measured before the classifier has seen these windows
@@ -236,15 +235,15 @@ def make_game(
         # In equilibrium gamma, alpha and m do not change the structure: what single frames
         # contribute to their gradient has mean zero, and is most of its noise.
         cotangents = [
-            jax.grad(lambda x, s=s: s(variables, x))(frames)[:, plan.carrying]
+            jax.tree.map(lambda a: a[:, plan.carrying], jax.grad(s, 1)(variables, frames))
             for s in (score_of_motion, score)
         ]
-        smoothing = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
+        keep = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
         state = state._replace(
             classifier=variables,
             classifier_moments=classifier_moments,
-            score_gap=smoothing * state.score_gap + (1 - smoothing) * gap,
-            noise=smoothing * state.noise + (1 - smoothing) * halves**2,
+            score_gap=keep * state.score_gap + (1 - keep) * gap,
+            noise=keep * state.noise + (1 - keep) * halves**2,
         )
         metrics = {
             "score_gap": gap,
@@ -274,7 +273,9 @@ def make_game(
         steps, moments = adam.update(down, state.moments, state.parameters)
         steps = jax.tree.map(lambda s: rate * s, steps)
         parameters = optax.apply_updates(state.parameters, steps)
-        keep = jnp.minimum(settings.averaging, number / (number + 10.0))
+        # the mean of the second half: the last values alone still wander about it
+        late = jnp.maximum(number - settings.updates // 2, 1)
+        keep = 1.0 - 1.0 / late
         averaged = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, parameters)
         metrics = {
             "gradient_norm": optax.tree.norm(down),
@@ -309,7 +310,7 @@ def _generator_optimiser(kind: str, settings: GameSettings) -> optax.GradientTra
 
     def group(rate, scale):
         schedule = optax.warmup_cosine_decay_schedule(
-            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates, exponent=2.0
+            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates
         )
         return optax.chain(
             optax.clip_by_global_norm(1.0), scale, optax.scale_by_learning_rate(schedule)
