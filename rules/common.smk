@@ -38,9 +38,12 @@ wildcard_constraints:
 
 
 def library(script):
-    """Source files of the library that scripts/{script}.py rests on, for a rule's input."""
+    """scripts/{script}.py and the files of the library that it rests on, for a rule's input.
+
+    The script is among them because snakemake compares inputs by content, but scripts by time.
+    """
     path = Path(workflow.basedir) / "scripts" / f"{script}.py"
-    return [os.path.relpath(file) for file in closure(imports(path))]
+    return [os.path.relpath(file) for file in (path, *closure(imports(path)))]
 
 
 def validation_size(system):
