@@ -150,7 +150,8 @@ def test_a_second_run_has_nothing_to_do_even_after_a_new_checkout(smoke):
 
 
 FROM_VALIDATION = {"validation", "observables", "summary", "figure", "all", "total"}
-ALL = FROM_VALIDATION | {"reference", "projection", "reference_observables", "training"}
+FROM_TRAINING = FROM_VALIDATION | {"training"}
+ALL = FROM_TRAINING | {"reference", "projection", "reference_observables"}
 
 
 @pytest.mark.workflow
@@ -159,7 +160,7 @@ ALL = FROM_VALIDATION | {"reference", "projection", "reference_observables", "tr
     [
         ("plotting/overview.py", {"figure", "all", "total"}),
         ("simulation.py", FROM_VALIDATION),
-        ("loop.py", FROM_VALIDATION | {"training"}),
+        ("loop.py", FROM_TRAINING),
         ("segments.py", ALL),
     ],
 )
