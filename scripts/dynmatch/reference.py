@@ -356,10 +356,10 @@ def _blow_up(
     try:
         yield
     except openmm.OpenMMException as error:
-        last = ", ".join(f"{energy:.6g}" for energy in energies[-3:])
+        last = ", ".join(f"{energy:.6g}" for energy in energies[-3:]) or "none yet"
         raise DynmatchError(
             f"the all-atom simulation blew up ({error}) in replica {replica} at step "
-            f"{context.getStepCount()}, last potential energies (kJ/mol): {last or 'none yet'}; make "
+            f"{context.getStepCount()}, last potential energies (kJ/mol): {last}; make "
             f"{settings.where}.time_step ({settings.time_step} ps) shorter, or check "
             f"{settings.where}.density"
         ) from error
