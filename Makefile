@@ -10,13 +10,16 @@ endif
 overlay = presets/$(PRESET).yaml
 endif
 
-.PHONY: figures test
+.PHONY: figures test bench
 
 figures: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
 test: .venv/installed
 	.venv/bin/pytest
+
+bench: .venv/installed
+	.venv/bin/python -m benchmarks $(RUN)
 
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, give its name: make PYTHON=python3.12" % sys.version_info[:2])'
