@@ -27,17 +27,22 @@ def replacing_hdf5(path: str | os.PathLike) -> Iterator[Path]:
     Raises DynmatchError when the file is not whole.
     """
     with replacing(path) as temporary:
-        yield temporary
         try:
-            with tables.open_file(str(temporary)) as file:
-                for leaf in file.walk_nodes(classname="Leaf"):
-                    for first in range(0, leaf.nrows, ROWS):
-                        leaf.read(first, first + ROWS)
-        except (OSError, tables.HDF5ExtError) as error:
+            yield temporary
+            _read_all(temporary)
+        except tables.HDF5ExtError as error:
             raise DynmatchError(
                 f"{path}: cannot be written (read back, it is not whole, as happens on a full "
                 "disk); make room there, or take another folder, and run it again"
             ) from error
+
+
+def _read_all(path: Path) -> None:
+    """Read every array of the file; checksums are verified. Raises HDF5ExtError."""
+    with tables.open_file(str(path)) as file:
+        for leaf in file.walk_nodes(classname="Leaf"):
+            for first in range(0, leaf.nrows, ROWS):
+                leaf.read(first, first + ROWS)
 
 
 def refuse_pickles() -> None:
@@ -51,7 +56,7 @@ def refuse_pickles() -> None:
 
 
 def _refuse(*_, **__):
-    raise pickle.UnpicklingError("an HDF5 file holds a pickled object, which is not loaded")
+    raise tables.HDF5ExtError("it holds a pickled object, which is not loaded")
 
 
 _WITHOUT_LOADING = SimpleNamespace(

@@ -39,6 +39,7 @@ systems:
 
 
 def copy_workflow(folder: Path) -> None:
+    folder.mkdir(parents=True)
     for name in WORKFLOW:
         source = ROOT / name
         if source.is_dir():
