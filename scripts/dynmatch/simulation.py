@@ -249,7 +249,7 @@ class _Lists:
         if self._large:
             found = [self._near(x, self.template.update(x).idx.T) for x in wrapped]
             most = max(int(jnp.max(jnp.sum(near, 0))) for near in found)
-            self.room = max(math.ceil(ROOM * most), self.room + extra)
+            self.room = math.ceil(ROOM * max(most, self.room if grow else 0))
         return self.update(self.template, self.room, positions)[0]
 
     def update(
