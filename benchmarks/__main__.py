@@ -1,7 +1,6 @@
 """Run every comparison: python -m benchmarks [RESULTS FOLDER OF A FINISHED RUN]"""
 
 import argparse
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -47,9 +46,9 @@ def main() -> None:
         print(f"{name} ...", flush=True)
         try:
             new = COMPARISONS[name](water, run)
-        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        except Exception as error:
             # the others took minutes, and are worth having
-            print(f"failed: {name}: {error}", flush=True)
+            print(f"failed: {name}: {error!r}", flush=True)
             failed.append(name)
             continue
         print(pd.DataFrame(new).to_string(index=False), flush=True)

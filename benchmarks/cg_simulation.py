@@ -10,21 +10,23 @@ from dynmatch.trajectory import SiteTrajectory
 COPIES = (1, 2, 4, 8)
 ATOM_STEPS = 400_000
 """Of one measurement and core, about."""
-FRAMES = 2
+STEPS_PER_FRAME = 20
+"""Few, because a site that moves by half the box between two frames counts as an explosion."""
 GOAL = 0.5
 LINEAR = 0.8
 """Speed at the largest size over that at 512 sites, from which we call it linear."""
 
 
 def steps_for(sites: int) -> int:
-    """Steps of one measurement: whole frames of whole blocks between rebuilds."""
-    return 20 * FRAMES * max(1, ATOM_STEPS // (20 * FRAMES * sites))
+    """Steps of one measurement: two frames at least."""
+    return STEPS_PER_FRAME * max(2, ATOM_STEPS // (STEPS_PER_FRAME * sites))
 
 
 def ours(model: Model, start: SiteTrajectory, replicas: int):
     """A measurement of the speed, atom-steps per second, of `replicas` side by side."""
     steps = steps_for(start.n_sites)
-    progress, advance = propagator(model, start, replicas, steps // FRAMES, FRAMES, seed=1)
+    frames = steps // STEPS_PER_FRAME
+    progress, advance = propagator(model, start, replicas, STEPS_PER_FRAME, frames, seed=1)
 
     def again():
         nonlocal progress

@@ -13,6 +13,15 @@ EDGE = 1.25
 WINDOWS = 4
 
 
+def small_form():
+    """Little to compile."""
+    from dynmatch.potential import PotentialForm
+
+    return PotentialForm(
+        0.6, 0.45, 0.25, 2.5, pair_basis=10, radial_channels=1, degree=1, hidden=()
+    )
+
+
 def train() -> dict[str, np.ndarray]:
     """Parameters and metrics after two updates on 20 frames of a jittered lattice."""
     import jax
@@ -22,7 +31,6 @@ def train() -> dict[str, np.ndarray]:
     from dynmatch import training
     from dynmatch.classifier import ClassifierForm
     from dynmatch.learning_data import LearningData
-    from dynmatch.potential import PotentialForm
     from dynmatch.rollout import RolloutPlan
 
     rng = np.random.default_rng(1)
@@ -31,7 +39,7 @@ def train() -> dict[str, np.ndarray]:
     data = LearningData(
         frames, frames, 0.1, np.array([0, 1]), index[:10], index[10:], np.full(3, EDGE)
     )
-    form = PotentialForm(0.6, 0.45, 0.25, 2.5, pair_basis=10, hidden=())
+    form = small_form()
     plan = RolloutPlan("ld", form, 2.5, (EDGE,) * 3, 0.005, (20,), 10, 0.1, neighbours=26)
     settings = training.GameSettings(
         WINDOWS, 4, 2, 1e-3, 1.0, 1e-3, 1e-3, 1e-3, 1e-2, 20, 1e-3, freeze=()
@@ -50,17 +58,18 @@ def train() -> dict[str, np.ndarray]:
 
 
 def simulate() -> dict[str, np.ndarray]:
-    """Positions of two replicas of 27 sites, and of two of 216, which need lists."""
-    from test_simulation import grid, run, soft_model
+    """Positions of two replicas of 216 sites, which need neighbour lists."""
+    import jax
+    from test_simulation import grid, run
 
-    from dynmatch import simulation
+    from dynmatch import potential, simulation
+    from dynmatch.model import Model
 
     simulation.FRAMES_PER_CHUNK = 5
-    sizes = {"small": (3, EDGE), "large": (6, 1.87)}
-    return {
-        name: run(soft_model(), grid(*size), None, length=0.1).positions
-        for name, size in sizes.items()
-    }
+    form = small_form()
+    parameters = potential.initialise(form, jax.random.key(1))
+    model = Model("ld", form, parameters, 300.0, 1.0, 18.0, 300.0, 0.005)
+    return {"simulated": run(model, grid(6, 1.87), None, length=0.1).positions}
 
 
 if __name__ == "__main__":

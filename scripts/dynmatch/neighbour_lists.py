@@ -39,7 +39,8 @@ class NeighbourLists:
         self.room = 0
 
     def allocate(self, positions: Array, grown: int) -> None:
-        """Room for the neighbours at positions (replicas, N, 3), and `grown` quarters more."""
+        """Room for the neighbours at positions (replicas, N, 3), and for more each time it has
+        `grown`."""
         wrapped = jnp.mod(positions, self._box)
         needed = max(self._kind.allocate(x).idx.shape[1] for x in wrapped)
         extra = grown * (needed // 4 + 1)
@@ -49,7 +50,7 @@ class NeighbourLists:
         if self._large:
             found = [self._near(x, self.template.update(x).idx.T) for x in wrapped]
             most = max(int(jnp.max(jnp.sum(near, 0))) for near in found)
-            self.room = math.ceil(ROOM * most) + extra
+            self.room = math.ceil(ROOM ** (1 + grown) * most)
 
     def update(
         self, template: partition.NeighborList, room: int, positions: Array
