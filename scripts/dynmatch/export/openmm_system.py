@@ -57,11 +57,13 @@ def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
         f"{w!r}*(h{a}*g{b} + h{b}*g{a})" + (f"*t^{rank}" if rank else "")
         for (rank, a, b), w in written.coupling.items()
     ]
-    # an expression may use the ones to its right
+    # an expression may use the ones to its right; OpenMM also visits triplets with a site beyond
+    # the cutoff, where h is to vanish
     definitions = [f"{form.thermal_energy!r}*({' + '.join(terms)})"]
     for c, radial in enumerate(written.radial):
         for value, argument in (("h", "s"), ("g", "q")):
-            definitions.append(f"{value}{c} = {_horner(radial.coef.tolist(), argument)}")
+            polynomial = _horner(radial.coef.tolist(), argument)
+            definitions.append(f"{value}{c} = step(1 - {argument})*{polynomial}")
     definitions.append("t = (s + q - z)/2")
     for name, ends in (("s", "p1, p2"), ("q", "p1, p3"), ("z", "p2, p3")):
         definitions.append(f"{name} = (distance({ends})/{form.three_body_cutoff!r})^2")
