@@ -43,7 +43,7 @@ rule record:
     params:
         config=config,
         runs=RUNS,
-        benchmarks="<benchmarks>",
+        benchmarks=f"results/{config['run']}/benchmarks",
     message:
         "Summary table, config, versions and run times, for the report"
     script:
