@@ -1,9 +1,6 @@
 """Exported models in the real engines: the same energies, forces and dynamics as our own."""
 
-from dataclasses import replace
-
 import ase
-import jax.numpy as jnp
 import numpy as np
 import openmm
 import pytest
@@ -16,7 +13,6 @@ from dynmatch.ase_calculator import DynmatchCalculator
 from dynmatch.errors import DynmatchError
 from dynmatch.evaluation import Evaluator
 from dynmatch.export import lammps, openmm_files, openmm_system
-from dynmatch.export.triplets import write_out
 from dynmatch.lammps_driver import attach, engine
 from dynmatch.model import Model, save
 from dynmatch.trajectory import SiteTrajectory, site_topology
@@ -65,39 +61,6 @@ def lammps_forces(lmp) -> tuple[float, np.ndarray]:
     order = np.argsort(lmp.numpy.extract_atom("id")[: lmp.get_natoms()])
     forces = lmp.numpy.extract_atom("f")[: lmp.get_natoms()][order]
     return lmp.get_thermo("pe") * KJ, forces * 10 * KJ
-
-
-@pytest.mark.parametrize(("degree", "channels"), [(1, 1), (3, 2), (4, 1)])
-def test_sums_over_pairs_and_triplets_are_the_potential(double_precision, degree, channels):
-    """Triplets one by one; 1e-6 is what the table of the pair term leaves."""
-    form = replace(trained().form, degree=degree, radial_channels=channels)
-    model = replace(trained(), form=form, parameters=random_parameters(form, 5, 0.5))
-    x = frame().positions[0].astype(float)
-    d = x[:, None] - x[None]
-    d -= EDGE * np.round(d / EDGE)
-    r = np.linalg.norm(d, axis=-1)
-    near = (r > 0) & (r < form.three_body_cutoff)
-    i, j, k = np.nonzero(near[:, :, None] & near[:, None, :])
-    i, j, k = (index[j < k] for index in (i, j, k))
-    written = write_out(model)
-    total = written.pair(r[np.triu_indices(len(x), 1)]).sum()
-    total += written.triplet(r[i, j], r[i, k], np.linalg.norm(d[i, j] - d[i, k], axis=-1)).sum()
-    tables = potential.tabulate(form, model.parameters)
-    ours = potential.energy(form, tables, jnp.asarray(x), jnp.full(3, EDGE))
-    scale = np.abs(written.pair(r[np.triu_indices(len(x), 1)])).sum()
-    assert abs(total - ours) < 1e-4 * scale
-
-
-def test_derivative_of_the_pair_energy():
-    written, h = write_out(trained()), 1e-6
-    r = np.linspace(0.2, 0.61, 83)
-    slope = (written.pair(r + h) - written.pair(r - h)) / (2 * h)
-    np.testing.assert_allclose(written.pair(r, 1), slope, rtol=1e-6, atol=1e-4)
-
-
-def test_a_network_is_no_sum_over_triplets():
-    with pytest.raises(DynmatchError, match=r"potential\.hidden: \[\]"):
-        write_out(trained(hidden=(4,)))
 
 
 @pytest.fixture(scope="module")

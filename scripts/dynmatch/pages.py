@@ -46,7 +46,8 @@ def versions(models: Iterable[tuple[tuple, Mapping]]) -> pd.DataFrame:
     rows = []
     for (system, model, seed), record in models:
         row = {"system": system, "model": model, "seed": seed}
-        row |= {key: record.get(key) for key in ("ended_by", "updates", "minutes", "git_commit")}
+        row |= {key: record.get(key) for key in ("ended_by", "updates", "minutes")}
+        row["commit"] = (record.get("git_commit") or "")[:10]
         rows.append(row | dict(record["library_versions"]))
     return pd.DataFrame(rows)
 
