@@ -46,6 +46,8 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
         for baseline in baselines
     )
     assert int(jobs["training"]) == models
+    assert int(jobs["export"]) == models
+    assert int(jobs["record"]) == 1
     assert int(jobs.get("baseline", 0)) == methods
     # three kinds of dynamics for each of their potentials
     models += 3 * methods
@@ -118,3 +120,23 @@ def test_nothing_half_written_is_left(smoke):
 @pytest.mark.workflow
 def test_a_second_run_has_nothing_to_do(smoke):
     assert "Nothing to be done" in snakemake(smoke, "smoke", "--dry-run").stdout
+
+
+@pytest.mark.workflow
+def test_models_are_exported(smoke):
+    for model in ("bd", "ld"):
+        export = smoke / "results" / "smoke" / "water" / model / "seed-1" / "export"
+        assert (export / "lammps" / "in.lammps").is_file()
+        assert (export / "openmm" / "run_openmm.py").is_file()
+
+
+@pytest.mark.workflow
+def test_report_stands_alone_and_has_every_figure(smoke):
+    """Nothing in it is loaded from elsewhere; every figure is embedded, with a caption."""
+    call = snakemake(smoke, "smoke", "--report", str(smoke / "report.html"))
+    assert call.returncode == 0, call.stdout
+    page = (smoke / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["']https?:[^"']*\.(?:js|css|png)""", page)
+    for figure in (smoke / "results" / "smoke" / "figures").glob("*.png"):
+        assert figure.name in page
+    assert "one standard error" in page
