@@ -359,7 +359,7 @@ def _blow_up(
         last = ", ".join(f"{energy:.6g}" for energy in energies[-3:])
         raise DynmatchError(
             f"the all-atom simulation blew up ({error}) in replica {replica} at step "
-            f"{context.getStepCount()}, last potential energies {last} kJ/mol: make "
+            f"{context.getStepCount()}, last potential energies (kJ/mol): {last or 'none yet'}; make "
             f"{settings.where}.time_step ({settings.time_step} ps) shorter, or check "
             f"{settings.where}.density"
         ) from error
