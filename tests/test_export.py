@@ -1,5 +1,7 @@
 """Exported models in the real engines: the same energies, forces and dynamics as our own."""
 
+from dataclasses import replace
+
 import ase
 import numpy as np
 import openmm
@@ -147,19 +149,22 @@ TOLERANCE = 5 * np.sqrt(2 / (3 * SITES)) + 0.01
 """Five standard errors, and 1 % for the integrators of Langevin dynamics at gamma dt/m = 0.1."""
 
 
-@pytest.mark.parametrize("scheme", ["langevin", "gjf", "brownian"])
-def test_free_diffusion_in_lammps(tmp_path, scheme):
+@pytest.mark.parametrize(
+    ("kind", "scheme"), [("ld", "gjf"), ("ld", "langevin"), ("bd", "gjf"), ("bd", "brownian")]
+)
+def test_free_diffusion_in_lammps(tmp_path, kind, scheme):
     """27 sites too far apart to interact, copied 216 times: friction, mass, units."""
-    model = trained("ld" if scheme == "langevin" else "bd")
+    model = trained(kind)
     lammps.write(tmp_path, model, frame(27.0, 0.0), "test")
-    options = ["-var", "copies", "6", "-var", "scheme", scheme]
-    lmp = started(tmp_path, options)
+    lmp = started(tmp_path, ["-var", "copies", "6", "-var", "scheme", scheme])
     lmp.command(f"run {STEPS}")
     msd = lmp.numpy.extract_compute("msd", 0, 1)[3] / 100
-    if scheme == "brownian":  # its steps are a tenth of ours, and it is Euler-Maruyama
-        expected = 6 * model.identifiable()["d0_nm2_per_ps"] * STEPS * model.time_step / 10
-    else:
+    if scheme == "gjf":
         expected = free_msd(model, STEPS)
+    elif scheme == "langevin":  # with a tenth of our time step
+        expected = free_msd(replace(model, time_step=model.time_step / 10), STEPS)
+    else:  # Euler-Maruyama, with a tenth of our time step
+        expected = 6 * model.identifiable()["d0_nm2_per_ps"] * STEPS * model.time_step / 10
     assert msd == pytest.approx(expected, rel=TOLERANCE)
 
 
