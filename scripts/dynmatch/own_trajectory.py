@@ -60,6 +60,7 @@ def project_own(
     atoms = _load_topology(topology, where)
     sites = map_sites(atoms, definitions, where)
     bonds = site_bonds(atoms, sites)
+    _require_alike(sites, bonds, where)
     matrix = _matrix(sites, atoms.n_atoms)
     positions, times, boxes = [], [], {}
     for path in trajectories:
@@ -88,6 +89,17 @@ def project_own(
     )
     check_units(trajectory, temperature, where)
     return trajectory
+
+
+def _require_alike(sites: Sequence[Site], bonds: Sequence[tuple[int, int]], where: str) -> None:
+    """Raise DynmatchError for what the potential, that of one type of site, cannot describe."""
+    names = list(dict.fromkeys(site.name for site in sites))
+    if len(names) > 1 or bonds:
+        found = f"types {', '.join(names)}" if len(names) > 1 else "sites bonded to each other"
+        raise DynmatchError(
+            f"{where}.sites: there are {found}, and the potential is for one site of one type in "
+            "each molecule; give every molecule one site of one name"
+        )
 
 
 def molecules_of(count: int, bonds: Sequence[tuple[int, int]]) -> list[np.ndarray]:
