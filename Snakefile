@@ -25,6 +25,7 @@ pathvars:
 include: "rules/reference.smk"
 include: "rules/projection.smk"
 include: "rules/known_reference.smk"
+include: "rules/own_projection.smk"
 include: "rules/training.smk"
 include: "rules/baselines.smk"
 include: "rules/validation.smk"
