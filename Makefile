@@ -10,13 +10,16 @@ endif
 overlay = presets/$(PRESET).yaml
 endif
 
-.PHONY: figures test test-slurm test-conda drill-kill drill-time-limit
+.PHONY: figures test bench test-slurm test-conda drill-kill drill-time-limit
 
 figures: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
 test: .venv/installed
 	.venv/bin/pytest
+
+bench: .venv/installed
+	.venv/bin/python -m benchmarks $(RUN)
 
 # needs root and Debian's Slurm, says so where it cannot run
 test-slurm: .venv/installed

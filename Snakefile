@@ -6,6 +6,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "report/workflow.rst"
+
+
 configfile: "config.yaml"
 
 
@@ -22,12 +25,15 @@ pathvars:
 include: "rules/reference.smk"
 include: "rules/projection.smk"
 include: "rules/known_reference.smk"
+include: "rules/own_projection.smk"
 include: "rules/training.smk"
 include: "rules/baselines.smk"
 include: "rules/validation.smk"
 include: "rules/observables.smk"
 include: "rules/summary.smk"
 include: "rules/figures.smk"
+include: "rules/export.smk"
+include: "rules/record.smk"
 
 
 onstart:
@@ -38,4 +44,6 @@ rule all:
     default_target: True
     input:
         rules.summary.output,
+        rules.record.output,
         figure_files(),
+        of_trained("export"),

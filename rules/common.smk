@@ -19,6 +19,7 @@ except DynmatchError as error:
 
 SYSTEMS = list(config["systems"])
 WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
+OWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "trajectory"]
 KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
 TRAINED = {name: models_of(config, name) for name in SYSTEMS}
 MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}

@@ -55,12 +55,84 @@ def test_the_smallest_config_is_completed_and_stays_as_it_is():
     assert complete(config) == config
 
 
+OWN = {
+    "kind": "trajectory",
+    "reference": {
+        "topology": "topology.pdb",
+        "trajectories": ["run.xtc"],
+        "frame_spacing": 0.1,
+        "sites": [{"name": "A", "atoms": "name C"}, {"name": "B", "atoms": [0, 1]}],
+    },
+    "validation": {"frame_spacing": 0.1},
+}
+"""The smallest system of kind trajectory with two types of sites."""
+OWN_MISTAKES = {
+    "no frame spacing": (
+        ("reference", "frame_spacing"),
+        None,
+        "own.reference.frame_spacing is empty; it must be a number",
+    ),
+    "no trajectory": (("reference", "trajectories"), [], "own.reference.trajectories is empty"),
+    "empty selection": (
+        ("reference", "sites", 0, "atoms"),
+        "",
+        "own.reference.sites[0].atoms is empty; it needs at least 1",
+    ),
+    "empty group": (
+        ("reference", "sites", 1, "atoms"),
+        [],
+        "own.reference.sites[1].atoms is empty",
+    ),
+    "a group that is neither": (
+        ("reference", "sites", 1, "atoms"),
+        1.5,
+        "own.reference.sites[1].atoms is 1.5; it must be text or a list",
+    ),
+    "name with a blank": (
+        ("reference", "sites", 0, "name"),
+        "CH 3",
+        "own.reference.sites[0].name is the text 'CH 3'; it must be letters",
+    ),
+    "lag between two frames": (
+        ("training",),
+        {"lags": [0.25]},
+        "own.training.lags[0] is 0.25 ps; it must be a multiple of reference.frame_spacing, 0.1 ps",
+    ),
+    "forces that are not there": (
+        ("baselines",),
+        {"methods": ["fm"]},
+        "own.baselines.methods has fm, force matching, and trajectory files have no forces",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), OWN_MISTAKES.values(), ids=OWN_MISTAKES)
+def test_a_mistake_about_a_trajectory_of_ones_own_is_named(path, value, expected):
+    config = {"systems": {"own": OWN}}
+    complete(config)
+    changed_one = changed(config, ("systems", "own", *path), value)
+    assert message(changed_one).startswith(f"config: systems.{expected}")
+
+
+def test_a_missing_frame_spacing_is_asked_for():
+    reference = {k: v for k, v in OWN["reference"].items() if k != "frame_spacing"}
+    text = message({"systems": {"own": OWN | {"reference": reference}}})
+    assert text == (
+        "config: systems.own.reference.frame_spacing is missing; give time between two frames of "
+        "the trajectories, ps"
+    )
+
+
 def test_numbers_take_the_type_of_the_schema():
     config = changed(load(), ("systems", "water", "reference", "molecules"), 64.0)
     config = changed(config, ("systems", "water", "temperature"), 300)
     water = complete(config)["systems"]["water"]
     assert isinstance(water["reference"]["molecules"], int)
     assert isinstance(water["temperature"], float)
+
+
+REQUIRED = ("systems", "kind", "topology", "trajectories", "frame_spacing", "name", "atoms")
+"""Keys without a default: what only the user can know."""
 
 
 def objects(schema: dict):
@@ -81,7 +153,7 @@ def test_schema_describes_every_key_and_admits_no_other():
             if "$ref" in below:
                 below = schema["$defs"][below["$ref"].removeprefix("#/$defs/")]
             assert below["description"], key
-            assert "default" in below or key in ("systems", "kind"), key
+            assert "default" in below or key in REQUIRED, key
 
 
 def test_box_edge_of_water_follows_from_its_molar_mass():

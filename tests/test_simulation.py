@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from dynmatch import potential, simulation
+from dynmatch import neighbour_lists, potential, simulation
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.trajectory import SiteTrajectory, site_topology
@@ -51,7 +51,7 @@ def test_neighbour_lists_give_the_trajectory_of_all_pairs(monkeypatch, tmp_path)
     start = grid(6, 1.87)
     monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 5)
     with_lists = run(soft_model(), start, tmp_path)
-    monkeypatch.setattr(simulation, "ALL_PAIRS_UP_TO", 1000)
+    monkeypatch.setattr(neighbour_lists, "ALL_PAIRS_UP_TO", 1000)
     all_pairs = run(soft_model(), start, tmp_path)
     np.testing.assert_allclose(with_lists.positions, all_pairs.positions, atol=1e-4)
     assert [len(r.time) for r in with_lists.replicas()] == [11, 11]

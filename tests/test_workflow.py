@@ -59,6 +59,8 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
         for fit, baseline in zip(fits, baselines, strict=True)
         if fit
     )
+    assert int(jobs["export"]) == int(jobs["training"])
+    assert int(jobs["record"]) == 1
     assert int(jobs["validation"]) == models
     assert int(jobs.get("projection", 0)) == len(systems) - known
     assert int(jobs["observables"]) == models
@@ -149,8 +151,8 @@ def test_a_second_run_has_nothing_to_do_even_after_a_new_checkout(smoke):
     assert asked_for(smoke) == set()
 
 
-FROM_VALIDATION = {"validation", "observables", "summary", "figure", "all", "total"}
-FROM_TRAINING = FROM_VALIDATION | {"training"}
+FROM_VALIDATION = {"validation", "observables", "summary", "figure", "record", "all", "total"}
+FROM_TRAINING = FROM_VALIDATION | {"training", "export"}
 ALL = FROM_TRAINING | {"reference", "projection", "reference_observables"}
 
 
@@ -158,7 +160,7 @@ ALL = FROM_TRAINING | {"reference", "projection", "reference_observables"}
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("plotting/overview.py", {"figure", "all", "total"}),
+        ("plotting/overview.py", {"figure", "record", "all", "total"}),
         ("simulation.py", FROM_VALIDATION),
         ("loop.py", FROM_TRAINING),
         ("segments.py", ALL),
@@ -173,3 +175,23 @@ def test_an_edited_module_reruns_the_rules_that_use_it(smoke, module, rules):
         assert asked_for(smoke) == rules
     finally:
         path.write_bytes(before)
+
+
+@pytest.mark.workflow
+def test_models_are_exported(smoke):
+    for model in ("bd", "ld"):
+        export = smoke / "results" / "smoke" / "water" / model / "seed-1" / "export"
+        assert (export / "lammps" / "in.lammps").is_file()
+        assert (export / "openmm" / "run_openmm.py").is_file()
+
+
+@pytest.mark.workflow
+def test_report_stands_alone_and_has_every_figure(smoke):
+    """Nothing in it is loaded from elsewhere; every figure is embedded, with a caption."""
+    call = snakemake(smoke, "smoke", "--report", str(smoke / "report.html"), workflow=smoke)
+    assert call.returncode == 0, call.stdout
+    page = (smoke / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["']https?:[^"']*\.(?:js|css|png)""", page)
+    for figure in (smoke / "results" / "smoke" / "figures").glob("*.png"):
+        assert figure.name in page
+    assert "one standard error" in page

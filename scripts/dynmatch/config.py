@@ -94,8 +94,11 @@ def check_writable(folder: str | Path) -> None:
 
 
 def box_edge(system: Mapping) -> float:
-    """Edge of the cubic box, nm, of a system of the (complete) config."""
+    """Edge of the cubic box, nm, of a system of the (complete) config; infinity where the config
+    does not tell it."""
     reference = system["reference"]
+    if system["kind"] == "trajectory":
+        return math.inf
     if system["kind"] == "known":
         return (reference["sites"] / reference["density"]) ** (1 / 3)
     mass = reference["molecules"] * WATER_MASS
@@ -191,7 +194,9 @@ def _expectation(error: ValidationError) -> str:
     value, rule = error.instance, error.validator_value
     match error.validator:
         case "type":
-            return f"is {_show(value)}; it must be {_TYPES[rule]}{_number_hint(value, rule)}"
+            kinds = [rule] if isinstance(rule, str) else rule
+            wanted = " or ".join(_TYPES[kind] for kind in kinds)
+            return f"is {_show(value)}; it must be {wanted}{_number_hint(value, rule)}"
         case "enum":
             close = difflib.get_close_matches(str(value), map(str, rule), n=1)
             guess = f"; did you mean {close[0]}?" if close else ""
@@ -204,7 +209,7 @@ def _expectation(error: ValidationError) -> str:
             return f"is {value}; it must be at most {rule}"
         case "exclusiveMaximum":
             return f"is {value}; it must be less than {rule}"
-        case "minItems" | "minProperties":
+        case "minItems" | "minLength" | "minProperties":
             return f"is empty; it needs at least {rule} entry"
         case "uniqueItems":
             return f"is {value}; no entry may come twice"
@@ -263,6 +268,7 @@ def _conflicts(system: Mapping) -> Iterator[str]:
     yield from _too_long(system)
     yield from _too_short(system)
     yield from _off_grid(system)
+    yield from _impossible(system)
 
 
 def _too_far(system: Mapping) -> Iterator[str]:
@@ -293,7 +299,7 @@ def _floor(length: float) -> float:
 
 def _too_long(system: Mapping) -> Iterator[str]:
     """Times longer than one replica of the trajectories they are taken from."""
-    reference = system["reference"]["length"]
+    reference = system["reference"].get("length", math.inf)
     validation = system["validation"]["length"]
     window = sum(system["training"]["lags"]) + system["training"]["smoothing"]
     # two windows to train on, and one to measure with
@@ -320,7 +326,7 @@ BROWNIAN_STEPS = 20
 
 def _too_short(system: Mapping) -> Iterator[str]:
     """Times that hold too few steps or frames for what is made of them."""
-    longest = max(system["reference"]["length"], system["validation"]["length"])
+    longest = max(system["reference"].get("length", 0.0), system["validation"]["length"])
     msd_length = system["observables"]["msd_length"]
     if msd_length < longest / 10:
         yield (
@@ -363,14 +369,22 @@ def _off_grid(system: Mapping) -> Iterator[str]:
     """Times that are not a whole number of the steps they are counted in."""
     for key, steps in _COUNTED_IN.items():
         for path, time in _times(system, key):
-            for step_key in steps:
-                ((_, step),) = _times(system, step_key)
+            for step_key, step in (pair for each in steps for pair in _times(system, each)):
                 nearest = max(round(time / step), 1) * step
                 if abs(time - nearest) > 1e-6 * step:
                     yield (
                         f"{path} is {time:g} ps; it must be a multiple of {step_key}, {step:g} ps "
                         f"(nearest: {nearest:g} ps)"
                     )
+
+
+def _impossible(system: Mapping) -> Iterator[str]:
+    """What a trajectory of the user's own has no data for."""
+    if system["kind"] == "trajectory" and "fm" in system["baselines"]["methods"]:
+        yield (
+            "baselines.methods has fm, force matching, and trajectory files have no forces that "
+            "MDTraj reads; take it out"
+        )
 
 
 def _times(system: Mapping, key: str) -> list[tuple[str, float]]:

@@ -8,7 +8,7 @@ from jax import Array
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.simulation import NeighbourLists
+from dynmatch.neighbour_lists import NeighbourLists
 
 
 class Evaluator:
@@ -52,12 +52,13 @@ class Evaluator:
 
     def _with_room_for(self, x: Array):
         """A compiled function of positions, with lists long enough for those at x."""
-        self._lists.allocate(x[None], self._grown)
+        lists = self._lists
+        lists.allocate(x[None], self._grown)
         box = jnp.asarray(self.box, jnp.float32)
 
         @jax.jit
         def evaluate(positions):
-            near, fits = self._lists.update(positions[None])
+            near, fits = lists.update(lists.template, lists.room, positions[None])
             near = jax.tree.map(lambda index: index[0], near)
             energy = potential.energy(self._form, self._tables, positions, box, near)
             return energy, potential.force(self._form, self._tables, positions, box, near), fits

@@ -15,6 +15,7 @@ Pure functions on a frozen `GameState`; the loop that times, reports and checkpo
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ from jax import Array, lax, random
 from dynmatch import classifier as judge
 from dynmatch import potential, rollout
 from dynmatch.classifier import Classifier, FrameFeatures, Scale, WindowFeatures
+from dynmatch.devices import devices_for, placed, spread, spread_sum
 from dynmatch.dynamics import Dynamics
 from dynmatch.learning_data import LearningData
 from dynmatch.rollout import Frames, RolloutPlan
@@ -144,9 +146,16 @@ def make_game(
     classifier = Classifier(form)
     classifier_adam = optax.adam(settings.classifier_rate, b1=0.0, b2=0.99)
     adam = _generator_optimiser(plan.kind, settings)
+    mesh = devices_for(settings.windows)
+    roll_out = spread(partial(rollout.simulate_windows, plan), mesh, (False, False, True))
 
     def tabulate(parameters):
         return potential.tabulate(plan.form, parameters)
+
+    def of_windows(dynamics, parameters, *windows):
+        return rollout.pull_back(plan, dynamics, tabulate, parameters, *windows)
+
+    pull_back = spread_sum(of_windows, mesh, (False, False, True, True, True))
 
     def features(frames):
         one = lambda seen: judge.window_features(form, *seen, box)  # noqa: E731
@@ -209,7 +218,7 @@ def make_game(
     @jax.jit
     def simulate(state: GameState):
         tables = tabulate(state.parameters["potential"])
-        return rollout.simulate_windows(plan, dynamics_of(state.parameters), tables, state.replicas)
+        return roll_out(dynamics_of(state.parameters), tables, state.replicas)
 
     @jax.jit
     def judge_windows(state: GameState, reference: Reference, frames: Frames, key: Array):
@@ -259,8 +268,8 @@ def make_game(
         """The generator moves up the classifier's score."""
         number = state.update + 1
         dynamics = dynamics_of(state.parameters)
-        up_dynamics, up_potential = rollout.pull_back(
-            plan, dynamics, tabulate, state.parameters["potential"], befores, *cotangents
+        up_dynamics, up_potential = pull_back(
+            dynamics, state.parameters["potential"], befores, *cotangents
         )
         smooth = jax.grad(potential.roughness)(state.parameters["potential"])
         down = {
@@ -290,6 +299,9 @@ def make_game(
         return state, metrics
 
     def update(state: GameState, reference: Reference, rate: Array):
+        # on several devices, and compiled for them once: the arrays' places are part of a program
+        replicas = placed(state.replicas, mesh, split=True)
+        state = placed(state._replace(replicas=()), mesh, split=False)._replace(replicas=replicas)
         key, drawn = random.split(state.key)
         replicas, frames, befores = simulate(state)
         judged, cotangents, seen = judge_windows(state, reference, frames, drawn)

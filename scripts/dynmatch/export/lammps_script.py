@@ -2,12 +2,16 @@ r"""The input script for LAMMPS: where the learned dynamics is written down in i
 
 Physical time t, tau = alpha t: friction g = gamma/alpha and mass M = m/alpha^2. `units real`.
 
-Langevin   `fix langevin` with damp = M/g, and `fix nve`.
-Brownian   `fix gjf` with damp = dt/2 and the mass M = g dt/2. The Gronbech-Jensen scheme GJ-I then
-           has c2 = 0, and is the scheme of our own Brownian generator (Leimkuhler-Matthews):
+`fix gjf` (Gronbech-Jensen, doi:10.1080/00268976.2019.1662506) integrates both:
+
+Langevin   damp = M/g. Structure and diffusion are right at our time step; with `fix langevin` and
+           `fix nve` the structure is not (see docs/export.md).
+Brownian   damp = dt/2 and the mass M = g dt/2. The scheme GJ-I then has c2 = 0, and is that of our
+           own Brownian generator (Leimkuhler-Matthews):
            R' = R + F dt/g + sqrt(2 kB T dt/g) (xi + xi')/2. The mass is a device and cancels.
-           `fix brownian` is there as an alternative. It is Euler-Maruyama, of first order in the
-           time step, and therefore takes BROWNIAN_SUBSTEPS steps for one of ours.
+
+`fix langevin` and `fix brownian` are there as alternatives. Their error is of first order in the
+time step, and they therefore take SUBSTEPS steps for one of ours.
 """
 
 from dynmatch.model import Model
@@ -18,7 +22,7 @@ KCAL = 1 / 4.184
 """kcal/mol in a kJ/mol."""
 FEMTOSECOND = 1000.0
 """fs in a ps."""
-BROWNIAN_SUBSTEPS = 10
+SUBSTEPS = 10
 
 HEAD = """\
 # {name}, trained with dynmatch: {kind} dynamics.
@@ -57,15 +61,23 @@ fix_modify model energy yes
 LANGEVIN = """
 # friction gamma/alpha = {friction:.6g} g/mol/ps, mass m/alpha^2 = {mass:.6g} g/mol,
 # damp = mass/friction
-timestep {step:.9g}
+# gjf: at the time step of the training. langevin: of first order in the time step, with steps
+# {substeps} times shorter. Choose it with -var scheme langevin
 velocity all create {temperature:.9g} ${{seed}} dist gaussian
-fix bath all langevin {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}
-fix move all nve
+variable scheme index gjf
+if "${{scheme}} == gjf" then &
+  "timestep {step:.9g}" &
+  "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
+else &
+  "timestep {substep:.9g}" &
+  "fix bath all langevin {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
+  "fix move all nve"
 """
 BROWNIAN = """
 # friction gamma/alpha = {friction:.6g} g/mol/ps, that is D0 = kB T alpha/gamma = {d0:.6g} nm^2/ps
-# gjf: our own scheme, with damp = timestep/2 and the mass friction*timestep/2, which cancels.
-# brownian: Euler-Maruyama, with steps {substeps} times shorter. Choose it with -var scheme brownian
+# gjf: with damp = timestep/2 and the mass friction*timestep/2, which cancels, it is the scheme of
+# the training. brownian: of first order in the time step (Euler-Maruyama), with steps
+# {substeps} times shorter. Choose it with -var scheme brownian
 variable scheme index gjf
 if "${{scheme}} == gjf" then &
   "timestep {step:.9g}" &
@@ -109,8 +121,8 @@ def input_script(model: Model, name: str) -> str:
         "cutoff": ANGSTROM * model.form.cutoff,
         "temperature": model.temperature,
         "step": FEMTOSECOND * model.time_step,
-        "substep": FEMTOSECOND * model.time_step / BROWNIAN_SUBSTEPS,
-        "substeps": BROWNIAN_SUBSTEPS,
+        "substep": FEMTOSECOND * model.time_step / SUBSTEPS,
+        "substeps": SUBSTEPS,
         "friction": friction,
         "mass": mass,
         "damp": FEMTOSECOND * mass / friction,

@@ -1,8 +1,8 @@
 r"""A trained model as an OpenMM System and Integrator (nm, ps, amu, kJ/mol, K: our own units).
 
 Where the three-body term is linear, the System holds a CustomNonbondedForce with u(r) as a table
-(natural cubic splines through PAIR_NODES nodes) and a CustomManyParticleForce with w written out,
-and can be kept as XML. A network is computed by dynmatch through a PythonForce.
+(natural cubic splines) and a CustomManyParticleForce with the formula of w and tables of the radial
+functions, and can be kept as XML. A network is computed by dynmatch through a PythonForce.
 
 The integrators move in physical time t: with tau = alpha t, friction gamma/alpha, mass m/alpha^2.
 Brownian dynamics is a CustomIntegrator with the Leimkuhler-Matthews scheme of our own generator;
@@ -18,6 +18,7 @@ from dynmatch.export.triplets import PairsAndTriplets, write_out
 from dynmatch.model import Model
 
 PAIR_NODES = 2001
+RADIAL_NODES = 1001
 
 
 def system(model: Model, box: np.ndarray, n_sites: int) -> openmm.System:
@@ -51,7 +52,7 @@ def pair_force(written: PairsAndTriplets) -> openmm.CustomNonbondedForce:
 
 
 def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
-    """w(r_ij, r_ik, r_jk) as an algebraic expression; p1 is the centre i."""
+    """w(r_ij, r_ik, r_jk) as a formula with tabulated radial functions; p1 is the centre i."""
     form = written.form
     terms = [
         f"{w!r}*(h{a}*g{b} + h{b}*g{a})" + (f"*t^{rank}" if rank else "")
@@ -59,26 +60,22 @@ def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
     ]
     # an expression may use the ones to its right
     definitions = [f"{form.thermal_energy!r}*({' + '.join(terms)})"]
-    for c, radial in enumerate(written.radial):
-        for value, argument in (("h", "s"), ("g", "q")):
-            definitions.append(f"{value}{c} = {_horner(radial.coef.tolist(), argument)}")
-    definitions.append("t = (s + q - z)/2")
-    for name, ends in (("s", "p1, p2"), ("q", "p1, p3"), ("z", "p2, p3")):
-        definitions.append(f"{name} = (distance({ends})/{form.three_body_cutoff!r})^2")
+    for c in range(form.radial_channels):
+        definitions += [f"h{c} = radial{c}(r)", f"g{c} = radial{c}(q)"]
+    # not from distance(p2, p3), which in a small box may be that to another image of p3
+    definitions.append(f"t = r*q*cos(angle(p2, p1, p3))/{form.three_body_cutoff**2!r}")
+    definitions += ["r = distance(p1, p2)", "q = distance(p1, p3)"]
     force = openmm.CustomManyParticleForce(3, "; ".join(definitions))
     force.setName("three-body")
+    # a tabulated function is zero beyond its range; OpenMM also visits triplets with a site there
+    s = np.linspace(0.0, 1.0, RADIAL_NODES) ** 2
+    for c, radial in enumerate(written.radial):
+        table = openmm.Continuous1DFunction(radial(s), 0.0, form.three_body_cutoff)
+        force.addTabulatedFunction(f"radial{c}", table)
     force.setPermutationMode(openmm.CustomManyParticleForce.UniqueCentralParticle)
     force.setNonbondedMethod(openmm.CustomManyParticleForce.CutoffPeriodic)
     force.setCutoffDistance(form.three_body_cutoff)
     return force
-
-
-def _horner(coefficients: list[float], x: str) -> str:
-    """The polynomial as an expression with as many products as its degree."""
-    expression = repr(coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        expression = f"({coefficient!r} + {x}*{expression})"
-    return expression
 
 
 def network_force(model: Model, box: np.ndarray, n_sites: int) -> openmm.PythonForce:

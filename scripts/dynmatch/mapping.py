@@ -1,0 +1,192 @@
+"""The mapping of a user's atoms onto coarse-grained sites: who belongs where, and with what weight.
+
+A site is the weighted mean of a group of atoms, R = sum_i c_i r_i with sum_i c_i = 1. Its mass is
+that for which the momentum of the site is the mapped momentum of its atoms, 1/M = sum_i c_i^2/m_i
+(W. G. Noid et al., J. Chem. Phys. 128, 244114 (2008), doi:10.1063/1.2938860), which for a centre of
+mass is the sum of the masses.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import mdtraj
+import numpy as np
+
+from dynmatch.errors import DynmatchError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Site:
+    """name (sites of one name are of one type), atoms (n,) and their weights (n,), which sum to 1,
+    mass (amu), and the index of the residue of its first atom."""
+
+    name: str
+    atoms: np.ndarray
+    weights: np.ndarray
+    mass: float
+    residue: int
+
+
+def map_sites(
+    topology: mdtraj.Topology, definitions: Sequence[Mapping], where: str = "reference"
+) -> list[Site]:
+    """Sites of `topology`, in the order of its residues.
+
+    definitions  as the config's `sites`: name; atoms, a selection in MDTraj's language, which makes
+                 one site of each residue it has atoms in, or a list of atom indices from 0, which
+                 makes one site; weights, in the order of the atoms, empty for their masses; mass in
+                 amu, 0 for that of the elements. Empty for the centre of mass of each residue.
+
+    Warns of atoms that belong to no site. Raises DynmatchError, naming the key, for a selection
+    that cannot be read, a group that is empty or overlaps another, atoms that do not exist, weights
+    that do not fit, and a mass that is not known.
+    """
+    masses = np.array([0.0 if a.element is None else a.element.mass for a in topology.atoms])
+    if definitions:
+        sites = [
+            site
+            for number, definition in enumerate(definitions)
+            for site in _sites_of(topology, masses, definition, f"{where}.sites[{number}]")
+        ]
+        sites.sort(key=lambda site: site.residue)
+    else:
+        sites = [
+            _site(masses, residue.name, [a.index for a in residue.atoms], {}, residue.index, where)
+            for residue in topology.residues
+        ]
+    _refuse_overlap(topology, sites, where)
+    return sites
+
+
+def _sites_of(topology, masses, definition: Mapping, where: str) -> list[Site]:
+    residue_of = np.array([atom.residue.index for atom in topology.atoms])
+    if isinstance(definition["atoms"], str):
+        atoms = _select(topology, definition["atoms"], where)
+        groups = [atoms[residue_of[atoms] == r] for r in dict.fromkeys(residue_of[atoms].tolist())]
+    else:
+        groups = [np.array(definition["atoms"], int)]
+        outside = groups[0][groups[0] >= topology.n_atoms]
+        if len(outside):
+            raise DynmatchError(
+                f"{where}.atoms: there is no atom {outside[0]}; the topology has "
+                f"{topology.n_atoms}, counted from 0"
+            )
+        if len(set(definition["atoms"])) < len(definition["atoms"]):
+            raise DynmatchError(f"{where}.atoms: an atom comes twice; name each one once")
+    return [
+        _site(masses, definition["name"], group, definition, int(residue_of[group[0]]), where)
+        for group in groups
+    ]
+
+
+def _select(topology: mdtraj.Topology, text: str, where: str) -> np.ndarray:
+    try:
+        atoms = topology.select(text)
+    except Exception as error:  # MDTraj's parser raises what its parts raise
+        raise DynmatchError(
+            f"{where}.atoms: '{text}' is no selection that MDTraj understands: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
+    if len(atoms) == 0:
+        names = ", ".join(dict.fromkeys(atom.name for atom in topology.atoms))
+        raise DynmatchError(
+            f"{where}.atoms: '{text}' selects no atom of the topology; its atoms are called "
+            f"{names[:120]}"
+        )
+    return atoms
+
+
+def _site(masses, name: str, atoms, definition: Mapping, residue: int, where: str) -> Site:
+    atoms = np.asarray(atoms)
+    mass = masses[atoms]
+    weights = np.array(definition.get("weights") or mass, float)
+    if len(weights) != len(atoms):
+        raise DynmatchError(
+            f"{where}.weights: {len(weights)} weights for a group of {len(atoms)} atoms; give one "
+            "for each, or none for their masses"
+        )
+    if definition.get("weights") and weights.sum() <= 0:
+        raise DynmatchError(f"{where}.weights: all weights are 0")
+    if weights.sum() <= 0:
+        raise DynmatchError(
+            f"{where}: the topology does not say what elements the atoms of {name} are, so their "
+            "masses are not known; give weights and mass in a list of sites"
+        )
+    weights = weights / weights.sum()
+    total = definition.get("mass", 0.0)
+    if not total:
+        used = weights > 0
+        if (mass[used] <= 0).any():
+            raise DynmatchError(
+                f"{where}.mass: the elements of some atoms of {name} are not known; give the mass "
+                "of the site"
+            )
+        total = 1 / np.sum(weights[used] ** 2 / mass[used])
+    return Site(name, atoms, weights, float(total), residue)
+
+
+def _refuse_overlap(topology: mdtraj.Topology, sites: Sequence[Site], where: str) -> None:
+    """Raise DynmatchError where an atom is in two sites, warn where it is in none."""
+    owner = np.full(topology.n_atoms, -1)
+    for number, site in enumerate(sites):
+        taken = site.atoms[owner[site.atoms] >= 0]
+        if len(taken):
+            raise DynmatchError(
+                f"{where}.sites: atom {topology.atom(taken[0])} (index {taken[0]}) is in a site "
+                f"{sites[owner[taken[0]]].name} and in a site {site.name}; groups must not overlap"
+            )
+        owner[site.atoms] = number
+    free = np.flatnonzero(owner < 0)
+    if len(free):
+        logger.warning(
+            "%s.sites: %d of %d atoms are in no site, the first of them %s; they are left out",
+            where,
+            len(free),
+            topology.n_atoms,
+            topology.atom(free[0]),
+        )
+
+
+def site_bonds(topology: mdtraj.Topology, sites: Sequence[Site]) -> list[tuple[int, int]]:
+    """Pairs of sites (i < j) that are joined by bonds, directly or through atoms in no site."""
+    owner = np.full(topology.n_atoms, -1)
+    for number, site in enumerate(sites):
+        owner[site.atoms] = number
+    near = [[] for _ in range(topology.n_atoms)]
+    for first, second in topology.bonds:
+        near[first.index].append(second.index)
+        near[second.index].append(first.index)
+    bonds = set()
+    for number, site in enumerate(sites):
+        waiting, seen = deque(site.atoms.tolist()), set(site.atoms.tolist())
+        while waiting:
+            for atom in near[waiting.popleft()]:
+                if owner[atom] not in (-1, number):
+                    bonds.add((min(number, owner[atom]), max(number, owner[atom])))
+                elif atom not in seen:
+                    seen.add(atom)
+                    waiting.append(atom)
+    return sorted((int(i), int(j)) for i, j in bonds)
+
+
+def site_topology(
+    topology: mdtraj.Topology, sites: Sequence[Site], bonds: Sequence[tuple[int, int]]
+) -> mdtraj.Topology:
+    """A topology of the sites: names, bonds, and the residues of the atoms that they stand for."""
+    mapped = mdtraj.Topology()
+    chain, residue, last = mapped.add_chain(), None, None
+    for site in sites:
+        if site.residue != last:
+            residue, last = (
+                mapped.add_residue(topology.residue(site.residue).name, chain),
+                site.residue,
+            )
+        mapped.add_atom(site.name, mdtraj.element.virtual, residue)
+    atoms = list(mapped.atoms)
+    for i, j in bonds:
+        mapped.add_bond(atoms[i], atoms[j])
+    return mapped

@@ -1,0 +1,37 @@
+"""Rule own_projection: trajectories of the user's own as those of sites."""
+
+import logging
+from collections import Counter
+
+from dynmatch.log import rule_log
+from dynmatch.own_trajectory import project_own
+from dynmatch.trajectory import write
+
+
+def main(snakemake) -> None:
+    params = snakemake.params
+    system = f"systems.{snakemake.wildcards.system}"
+    sites = project_own(
+        snakemake.input.topology,
+        snakemake.input.trajectories,
+        params.frame_spacing,
+        params.temperature,
+        params.sites,
+        cutoffs={
+            f"{system}.potential.cutoff": params.cutoff,
+            f"{system}.observables.shell_cutoff": params.shell_cutoff,
+        },
+        where=f"{system}.reference",
+    )
+    counts = Counter(atom.name for atom in sites.topology.atoms)
+    logging.info(
+        "%d frames of %s, %d bonds",
+        sites.n_frames,
+        ", ".join(f"{count} {name}" for name, count in counts.items()),
+        sites.topology.n_bonds,
+    )
+    write(snakemake.output.projected, sites)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821
