@@ -47,12 +47,16 @@ def library(script):
     return [os.path.relpath(file) for file in (path, *closure(imports(path)))]
 
 
-def validation_size(system):
-    """Number of sites, times frames, times replicas, in the validation of a system."""
-    reference = config["systems"][system]["reference"]
-    settings = config["systems"][system]["validation"]
-    sites = reference.get("molecules") or reference["sites"]
-    return sites * settings["replicas"] * settings["length"] / settings["frame_spacing"]
+def validation_memory(wildcards, input):
+    """MB for a validation: positions and velocities in single precision, thrice while joined."""
+    system = config["systems"][wildcards.system]
+    if system["kind"] == "trajectory":
+        # the number of sites stands in the file only
+        return 2000 + round(10 * input.size_mb)
+    reference, settings = system["reference"], system["validation"]
+    sites = reference["sites" if system["kind"] == "known" else "molecules"]
+    frames = settings["replicas"] * settings["length"] / settings["frame_spacing"]
+    return 2000 + round(input.size_mb + 72e-6 * sites * frames)
 
 
 def check_devices():

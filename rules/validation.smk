@@ -14,10 +14,7 @@ rule validation:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/validation/threads", within=config)
     resources:
-        # positions and velocities of all sites in single precision, three times while they are joined
-        mem_mb=lambda wildcards, input: 2000
-        + round(input.size_mb)
-        + round(72e-6 * validation_size(wildcards.system)),
+        mem_mb=validation_memory,
         runtime=240,
         gpu=GPUS,
     params:

@@ -25,12 +25,12 @@ def configfiles(preset: str, workflow: Path = ROOT) -> list[Path]:
 
 
 def snakemake(
-    folder: Path, preset: str, *options: str, workflow: Path = ROOT
+    folder: Path, preset: str, *options: str, workflow: Path = ROOT, overlays: tuple[Path, ...] = ()
 ) -> subprocess.CompletedProcess:
     """Run the workflow with its working directory in `folder`."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *options]
     command += ["--snakefile", workflow / "Snakefile", "--directory", folder]
-    command += ["--configfile", *configfiles(preset, workflow)]
+    command += ["--configfile", *configfiles(preset, workflow), *overlays]
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -66,6 +66,31 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
     assert int(jobs["observables"]) == models
     assert int(jobs["summary"]) == 1
     assert int(jobs["figure"]) >= 8 * len(systems)
+
+
+def test_a_trajectory_of_ones_own_takes_the_place_of_the_reference(tmp_path):
+    """One site a residue, or those that a selection names."""
+    for name in ("top.pdb", "run-1.xtc", "run-2.xtc"):
+        (tmp_path / name).touch()
+    own = {
+        "kind": "trajectory",
+        "reference": {
+            "topology": "top.pdb",
+            "trajectories": ["run-1.xtc", "run-2.xtc"],
+            "frame_spacing": 0.1,
+        },
+        "validation": {"frame_spacing": 0.1},
+    }
+    mapped = own | {"reference": own["reference"] | {"sites": [{"name": "O", "atoms": "name O"}]}}
+    overlay = tmp_path / "own.yaml"
+    systems = {"residues": own, "mapped": mapped}
+    overlay.write_text(yaml.safe_dump({"only": list(systems), "systems": systems}))
+    call = snakemake(tmp_path, "laptop", "--dry-run", overlays=(overlay,))
+    assert call.returncode == 0, call.stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", call.stdout, flags=re.MULTILINE))
+    assert jobs["own_projection"] == "2"
+    assert jobs["training"] == "4"
+    assert "reference" not in jobs
 
 
 @pytest.mark.parametrize(("rule", "text"), RULES.items(), ids=RULES)
