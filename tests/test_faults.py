@@ -219,4 +219,4 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert code != 0
     assert "--unlock" in message
     assert told("--unlock")[0] == 0
-    assert not list(locks.iterdir())
+    assert not list(locks.glob("*"))

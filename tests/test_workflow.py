@@ -15,7 +15,17 @@ from snakemake.utils import update_config
 PRESETS = ["laptop", *sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))]
 
 
-PARTS = ("Snakefile", "config.yaml", "envs", "presets", "profiles", "rules", "schemas", "scripts")
+PARTS = (
+    "Snakefile",
+    "config.yaml",
+    "envs",
+    "presets",
+    "profiles",
+    "report",
+    "rules",
+    "schemas",
+    "scripts",
+)
 """What the workflow consists of."""
 
 
