@@ -91,16 +91,17 @@ def figure_tables(wildcards):
 
 
 def figure_files():
-    """Every figure of every system: parameters can be recovered where they are known, and models
-    compared where there are baselines."""
+    """Every figure of every system: parameters can be recovered where they are known, models
+    compared where there are baselines, and atoms shown where they were simulated."""
     special = {
+        "snapshot": WATER_SYSTEMS,
         "recovery": KNOWN_SYSTEMS,
         "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
     }
     return [
         f"<results>/figures/{system}_{figure}.{suffix}"
         for system in SYSTEMS
-        for figure in FIGURE_TABLES
+        for figure in [*FIGURE_TABLES, "snapshot"]
         for suffix in ("pdf", "png")
         if system in special.get(figure, SYSTEMS)
     ]

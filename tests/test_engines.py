@@ -1,7 +1,7 @@
 """A short run in each engine is our own run: the same structure and the same diffusion.
 
-A fluid of 64 sites in which every term of the potential acts. Each run is 50 ps, from one
-configuration of our own; D is that of the workflow, from lags of 2.5 to 5 ps. A friction that is
+A fluid of 64 sites in which every term of the potential acts. Each run is 48 ps, from one
+configuration of our own; D is that of the workflow, from lags of 2.4 to 4.8 ps. A friction that is
 wrong by a factor of 1.5 changes it by a third.
 """
 
@@ -32,9 +32,9 @@ from dynmatch.trajectory import SiteTrajectory, site_topology
 
 SITES = 64
 EDGE = 1.3 * 4 / 3
-LENGTH, SPACING = 50.0, 0.5
+LENGTH, SPACING = 48.0, 0.4
 REPLICAS = 4
-TIME_STEP = 0.01
+TIME_STEP = 0.008
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def d(run: SiteTrajectory) -> tuple[float, float]:
 
 
 def assert_the_same(run: SiteTrajectory, ours: SiteTrajectory) -> None:
-    """D within 4 sigma, which is 20 %, and g(r) within 2 sigma in the root mean square over its bins.
+    """D within 4 sigma, which is 20 %, and g(r) within 2 sigma, root mean square over its bins.
 
     The errors of an engine's g(r) come from ten blocks, so that the mean square is 1.3 on average;
     with some 15 independent bins its standard deviation is 0.6, and 4 is 4.5 sigma.
@@ -141,7 +141,8 @@ def test_openmm(tmp_path, liquids, kind):
         for name in ("system", "integrator")
     )
     integrator.setRandomNumberSeed(5)
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatform("CPU"), {"Threads": "1"})
+    platform = openmm.Platform.getPlatform("CPU")
+    context = openmm.Context(system, integrator, platform, {"Threads": "1"})
     context.setPositions(liquid.start.positions[0].astype(float))
     if kind == "ld":
         context.setVelocitiesToTemperature(liquid.model.temperature, 6)
