@@ -64,7 +64,8 @@ class NeighbourLists:
         def one(x):
             x = jnp.mod(x, self._box)
             list_ = template.update(x)
-            index, fits = list_.idx.T, ~list_.did_buffer_overflow
+            # an error code, not a boolean
+            index, fits = list_.idx.T, list_.did_buffer_overflow == 0
             if not self._large:
                 return Neighbours(None, index), fits
             inner, enough = _picked(index, self._near(x, index), room)
