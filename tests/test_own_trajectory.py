@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from dynmatch.errors import DynmatchError
+from dynmatch.internal import molecules_of
 from dynmatch.mapping import map_sites, site_bonds
-from dynmatch.own_trajectory import molecules_of, project_own
+from dynmatch.own_trajectory import project_own
 
 EDGE = 1.6
 SPACING = 0.1

@@ -11,11 +11,11 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
+from dynmatch.internal import molecules_of
 from dynmatch.mapping import Site, map_sites, site_bonds, site_topology
 from dynmatch.projection import apply_mapping, make_whole, unwrap
 from dynmatch.trajectory import SiteTrajectory
@@ -88,14 +88,6 @@ def project_own(
     )
     check_units(trajectory, temperature, where)
     return trajectory
-
-
-def molecules_of(count: int, bonds: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """Sites of each molecule: those that bonds connect; a site without bonds is one by itself."""
-    rows, columns = np.array(bonds, int).reshape(-1, 2).T
-    graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    return [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
 
 
 def check_units(trajectory: SiteTrajectory, temperature: float, where: str) -> None:
