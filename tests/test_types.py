@@ -116,7 +116,7 @@ def test_the_score_is_invariant_but_tells_types_apart(score, window):
 def test_of_a_bond_the_direction_is_seen_and_not_the_length(window):
     """Site 1, at twice its distance from 0 and alone: only directions are left."""
     far = window.copy()[0]
-    far[2:] += 20 * np.arange(4)[:, None]
+    far[2:] += 20 * np.arange(1, 5)[:, None]
     longer = far.copy()
     longer[1] = far[0] + 2 * (far[1] - far[0])
     one, other = (
