@@ -10,13 +10,31 @@ endif
 overlay = presets/$(PRESET).yaml
 endif
 
-.PHONY: figures test
+.PHONY: figures test bench test-slurm test-conda drill-kill drill-time-limit
 
 figures: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
 test: .venv/installed
 	.venv/bin/pytest
+
+bench: .venv/installed
+	.venv/bin/python -m benchmarks $(RUN)
+
+# needs root and Debian's Slurm, says so where it cannot run
+test-slurm: .venv/installed
+	tests/slurm/run.sh check_smoke.py
+
+# needs conda; makes the environments of the rules
+test-conda: .venv/installed
+	.venv/bin/pytest tests/conda/check_environments.py
+
+# drills of an hour or less, their outcome is in docs/reliability.md
+drill-kill: .venv/installed
+	.venv/bin/python tests/drills/kill.py $$(mktemp -d)
+
+drill-time-limit: .venv/installed
+	tests/slurm/run.sh check_time_limit.py
 
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, give its name: make PYTHON=python3.12" % sys.version_info[:2])'

@@ -6,6 +6,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "report/workflow.rst"
+
+
 configfile: "config.yaml"
 
 
@@ -29,6 +32,8 @@ include: "rules/validation.smk"
 include: "rules/observables.smk"
 include: "rules/summary.smk"
 include: "rules/figures.smk"
+include: "rules/export.smk"
+include: "rules/record.smk"
 
 
 onstart:
@@ -39,4 +44,6 @@ rule all:
     default_target: True
     input:
         rules.summary.output,
+        rules.record.output,
         figure_files(),
+        of_trained("export"),

@@ -39,9 +39,24 @@ wildcard_constraints:
 
 
 def library(script):
-    """Source files of the library that scripts/{script}.py rests on, for a rule's input."""
+    """scripts/{script}.py and the files of the library that it rests on, for a rule's input.
+
+    The script is among them because snakemake compares inputs by content, but scripts by time.
+    """
     path = Path(workflow.basedir) / "scripts" / f"{script}.py"
-    return [os.path.relpath(file) for file in closure(imports(path))]
+    return [os.path.relpath(file) for file in (path, *closure(imports(path)))]
+
+
+def validation_memory(wildcards, input):
+    """MB for a validation: positions and velocities in single precision, thrice while joined."""
+    system = config["systems"][wildcards.system]
+    if system["kind"] == "trajectory":
+        # the number of sites stands in the file only
+        return 2000 + round(10 * input.size_mb)
+    reference, settings = system["reference"], system["validation"]
+    sites = reference["sites" if system["kind"] == "known" else "molecules"]
+    frames = settings["replicas"] * settings["length"] / settings["frame_spacing"]
+    return 2000 + round(input.size_mb + 72e-6 * sites * frames)
 
 
 def check_devices():

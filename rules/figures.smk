@@ -7,7 +7,12 @@ rule figure:
         ),
     output:
         pdf="<results>/figures/{system}_{figure}.pdf",
-        png="<results>/figures/{system}_{figure}.png",
+        png=report(
+            "<results>/figures/{system}_{figure}.png",
+            caption="../report/figure.rst",
+            category="{system}",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "<logs>/figures/{system}-{figure}.log",
     benchmark:

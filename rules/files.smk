@@ -33,6 +33,15 @@ def of_models(file):
     return [f"<results>/{system}/{model}/seed-{seed}/{file}" for system, model, seed in RUNS]
 
 
+def of_trained(file):
+    """Of the models that were trained, without the baselines."""
+    return [
+        f"<results>/{system}/{model}/seed-{seed}/{file}"
+        for system, model, seed in RUNS
+        if model in TRAINED[system]
+    ]
+
+
 FIGURE_TABLES = {
     "overview": [
         "rdf",

@@ -17,7 +17,8 @@ rule training:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/training/threads", within=config)
     resources:
-        mem_mb=2000,
+        # the positions of all sites, a third of the file or more, beside JAX
+        mem_mb=lambda wildcards, input: 2000 + round(input.size_mb),
         runtime=lambda wildcards: 30
         + round(2 * config["systems"][wildcards.system]["training"]["minutes"]),
         gpu=GPUS,

@@ -14,12 +14,16 @@ rule validation:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/validation/threads", within=config)
     resources:
-        mem_mb=2000,
+        mem_mb=validation_memory,
         runtime=240,
         gpu=GPUS,
     params:
         validation=lookup(dpath="systems/{system}/validation", within=config),
         device=config["device"],
+        # not an output: snakemake removes the outputs of a job that was killed
+        checkpoint=lambda wildcards, output: str(
+            Path(output.trajectory).with_name("validation-checkpoint")
+        ),
     message:
         "Running the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"
     script:

@@ -1,5 +1,7 @@
 """Long runs of a trained model, several replicas side by side."""
 
+import shutil
+
 from dynmatch.backend import configure
 from dynmatch.log import rule_log
 
@@ -20,8 +22,10 @@ def main(snakemake) -> None:
         equilibration=settings["equilibration"],
         frame_spacing=settings["frame_spacing"],
         seed=int(snakemake.wildcards.seed),
+        folder=snakemake.params.checkpoint,
     )
     write(snakemake.output.trajectory, trajectory)
+    shutil.rmtree(snakemake.params.checkpoint, ignore_errors=True)
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

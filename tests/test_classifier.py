@@ -34,14 +34,14 @@ def window(double_precision) -> np.ndarray:
 def scale(window):
     """From four windows of the same kind, so that no feature is constant."""
     noise = np.random.default_rng(2).normal(size=(4, *window.shape))
-    windows = jax.jit(jax.vmap(lambda x: judge.window_features(FORM, x, BOX)))
+    windows = jax.jit(jax.vmap(lambda x: judge.window_features(FORM, x, x, BOX)))
     return judge.standard_scale(windows(window + 0.03 * noise), FORM)
 
 
 @pytest.fixture(scope="module")
 def variables(window, scale):
     """Random weights and biases, all different from zero."""
-    features = jax.eval_shape(lambda x: judge.window_features(FORM, x, BOX), window)
+    features = jax.eval_shape(lambda x: judge.window_features(FORM, x, x, BOX), window)
     shapes = jax.eval_shape(Classifier(FORM).init, jax.random.key(0), features)
     rng = np.random.default_rng(3)
     return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), shapes)
@@ -53,7 +53,7 @@ def score(variables, scale):
 
     @jax.jit
     def mean_score(positions, box):
-        features = judge.standardise(scale, judge.window_features(FORM, positions, box))
+        features = judge.standardise(scale, judge.window_features(FORM, positions, positions, box))
         return jnp.mean(Classifier(FORM).apply(variables, features))
 
     return lambda positions, box=BOX: float(mean_score(positions, box))
@@ -104,7 +104,7 @@ def test_gradient_with_respect_to_positions_is_the_finite_difference(variables, 
     x = np.concatenate([window, np.stack([special] * 3)], 1)
 
     def value(x):
-        features = judge.standardise(scale, judge.window_features(FORM, x, box))
+        features = judge.standardise(scale, judge.window_features(FORM, x, x, box))
         return jnp.mean(Classifier(FORM).apply(variables, features))
 
     gradient = np.asarray(jax.jit(jax.grad(value))(x))
@@ -193,6 +193,6 @@ def test_features_of_many_windows_join_those_of_their_frames(window):
     one_frame = jax.jit(jax.vmap(lambda x: judge.frame_features(FORM, x, BOX)))
     frames = jax.tree.map(lambda x: x[order], one_frame(window))
     joined = judge.assemble(frames, judge.displacements(window[order]))
-    direct = jax.jit(jax.vmap(lambda x: judge.window_features(FORM, x, BOX)))(window[order])
+    direct = jax.jit(jax.vmap(lambda x: judge.window_features(FORM, x, x, BOX)))(window[order])
     for found, expected in zip(joined, direct, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-13)

@@ -221,8 +221,8 @@ MISTAKES = {
     "window longer than the trajectory": (
         (*WATER, "training", "lags"),
         [400.0, 301.0],
-        "systems.water.training.lags add up to a window of 701 ps, longer than a third of the "
-        "reference; take shorter lags, or at least 2103 ps as reference.length",
+        "systems.water.training.lags and smoothing add up to a window of 702 ps, longer than a "
+        "third of the reference; take shorter ones, or at least 2106 ps as reference.length",
     ),
     "lag of the MSD longer than the trajectory": (
         (*WATER, "observables", "msd_length"),

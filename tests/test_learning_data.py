@@ -72,6 +72,15 @@ def test_most_of_a_long_trajectory_is_for_training():
     assert 0.1 < len(data.held_out) / 2000 < 0.2
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 1.3])
+def test_means_are_of_the_time_before_a_frame_and_of_one_replica(smoothing):
+    """The mean of n equally spaced times up to t is t - (n - 1)/2 spacings."""
+    data = learning_data(clock(200, replicas=3), [0.4, 1.2], 0.4, smoothing)
+    behind = (max(round(smoothing / SPACING), 1) - 1) / 2 * SPACING
+    np.testing.assert_allclose(data.means[:, 0, 0], data.frames[:, 0, 0] - behind, atol=1e-5)
+    assert np.array_equal(data.means[:, 0, 1], data.frames[:, 0, 1])
+
+
 def test_too_short_a_trajectory_is_refused():
     with pytest.raises(DynmatchError, match=r"training\.lags.*window of 4 ps.*at least 12 ps"):
         learning_data(clock(100), [2.0, 2.0], SPACING)

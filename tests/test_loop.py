@@ -19,7 +19,7 @@ def compilation_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trajectory():
+def trajectory(tmp_path_factory):
     """60 ps of a soft fluid of 27 sites under Langevin dynamics."""
     return simulation.simulate(
         soft_model(),
@@ -29,6 +29,7 @@ def trajectory():
         equilibration=1.0,
         frame_spacing=0.1,
         seed=4,
+        folder=tmp_path_factory.mktemp("reference"),
     )
 
 

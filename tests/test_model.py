@@ -52,6 +52,13 @@ def test_changed_arrays_are_named(files):
         load(path)
 
 
+def test_changed_yaml_is_named(files):
+    path, _ = files
+    path.write_text(path.read_text().replace("gamma_amu_per_ps: 400.0", "gamma_amu_per_ps: 410.0"))
+    with pytest.raises(DynmatchError, match=r"model\.yaml: checksum.*content_sha256"):
+        load(path)
+
+
 def test_truncated_yaml_is_named(files):
     path, _ = files
     path.write_text(path.read_text()[:40])
@@ -72,6 +79,7 @@ def test_pickled_arrays_are_refused(files):
     path, arrays = files
     np.savez(arrays, evil=np.array([{"a": 1}], dtype=object))
     document = yaml.safe_load(path.read_text())
+    del document["content_sha256"]
     document["arrays_sha256"] = hashlib.sha256(arrays.read_bytes()).hexdigest()
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(DynmatchError, match="not a readable model"):

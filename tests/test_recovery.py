@@ -52,8 +52,10 @@ def test_the_game_recovers_the_friction_of_free_brownian_sites():
     every, frames = 30, 8000
     offsets = np.array([0, 1, 3])
     cut = int(0.85 * frames)
+    motion = free_motion(kind, every, frames)
     data = LearningData(
-        frames=free_motion(kind, every, frames),
+        frames=motion,
+        means=motion,
         spacing=every * TIME_STEP,
         offsets=offsets,
         starts=np.arange(cut),
@@ -87,7 +89,6 @@ def test_the_game_recovers_the_friction_of_free_brownian_sites():
         network_rate=0.0,
         dynamics_rate=0.05,
         updates=updates,
-        averaging=0.97,
         roughness=0.0,
         freeze=(),
     )

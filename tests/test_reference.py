@@ -1,6 +1,7 @@
 """All-atom reference: geometry of the box, sampling, and exact continuation of a killed run."""
 
 import logging
+import re
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,16 @@ import pandas as pd
 import pytest
 
 from dynmatch.errors import DynmatchError
+from dynmatch.projection import project
 from dynmatch.quality import assess, degrees_of_freedom, require_sound
-from dynmatch.reference import ReferenceSettings, assemble, equilibrate, produce, segments
+from dynmatch.reference import (
+    ReferenceSettings,
+    assemble,
+    equilibrate,
+    produce,
+    segments,
+    simulate_segment,
+)
 from dynmatch.segments import Segment
 from dynmatch.statistics import block_means, mean_and_error
 from dynmatch.units import AMU_PER_NM3, BOLTZMANN
@@ -254,6 +263,17 @@ def test_assembled_replicas_have_neither_gap_nor_repeat(box, unbroken, tmp_path)
         assert step.max() < 0.15
 
 
+def test_damaged_trajectory_is_noticed(box, unbroken, tmp_path):
+    """One bit, in the coordinates: the array's checksum does not fit any more."""
+    path = tmp_path / "trajectory.h5"
+    assemble(unbroken, box, SETTINGS, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(unbroken[0][1].positions[5, 7].tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DynmatchError, match=re.escape(str(path))):
+        project(path, box.system, platform="CPU", threads=1, replicas=2, frames=60)
+
+
 def test_quality_of_all_replicas_is_their_mean(box, unbroken):
     table = assess(unbroken, box, SETTINGS).set_index("quantity")
     alone = [assess([one], box, SETTINGS).set_index("quantity")["value"] for one in unbroken]
@@ -304,9 +324,19 @@ def test_quality_fails_a_production_that_is_no_liquid_at_rest(quantity, value, k
 
 def test_time_step_beyond_stability_is_reported(box, tmp_path):
     settings = replace(SETTINGS, time_step=0.02, frame_spacing=0.2, equilibration=20.0)
-    with pytest.raises(DynmatchError, match=r"reference\.time_step"):
+    told = (
+        r"replica \d at step \d+, last potential energies \(.*\): .*\d; make reference\.time_step"
+    )
+    with pytest.raises(DynmatchError, match=told):
         produce(box, settings, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_blow_up_of_production_is_told_with_replica_step_and_energies(box, unbroken):
+    settings = replace(SETTINGS, time_step=0.05, frame_spacing=0.5, segment=50.0, length=50.0)
+    told = r"replica 1 at step \d+, last potential energies \(.*\): .*; make reference\.time_step"
+    with pytest.raises(DynmatchError, match=told):
+        simulate_segment(box.system, unbroken[0][0].end_state, settings, replica=1)
 
 
 @pytest.mark.parametrize(

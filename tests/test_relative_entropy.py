@@ -81,6 +81,7 @@ def test_known_pair_potential_is_recovered_from_monte_carlo_samples():
     samples = monte_carlo(walkers=64, sweeps=500, every=20, skip=100)
     data = LearningData(
         frames=samples,
+        means=samples,
         spacing=1.0,
         offsets=np.array([0]),
         starts=np.arange(len(samples)),

@@ -62,14 +62,16 @@ def row(gap, floor, d0):
 def test_convergence_needs_the_gap_at_its_floor_and_a_steady_d0():
     steady = [row(0.01, 0.02, 0.006)] * 40
     assert loop.has_converged(steady, 40)
-    assert loop.has_converged(steady[:20], 40)
+    assert loop.has_converged(steady[:30], 40)
     assert not loop.has_converged([*steady[:-1], row(0.03, 0.02, 0.006)], 40)
     moving = [row(0.01, 0.02, 0.006 * (1 + 0.01 * n)) for n in range(40)]
     assert not loop.has_converged(moving, 40)
+    swinging = [row(0.01, 0.02, 0.006 * (1 + 0.05 * (-1) ** n)) for n in range(40)]
+    assert loop.has_converged(swinging, 40)
 
 
 def test_a_game_does_not_converge_while_its_rates_are_high():
-    assert not loop.has_converged([row(0.01, 0.02, 0.006)] * 19, 40)
+    assert not loop.has_converged([row(0.01, 0.02, 0.006)] * 29, 40)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -15,7 +15,8 @@ def configure(device: str, threads: int) -> None:
     """To be called before the first computation of a process.
 
     device  "cpu" or "gpu"
-    threads CPU threads that XLA may use; with one, results are the same bit for bit at every run
+    threads CPU threads that XLA may use, and the number of devices that a CPU counts as; with
+            one, results are the same bit for bit at every run
 
     Raises DynmatchError when a GPU is asked for and JAX finds none.
     """
@@ -32,6 +33,8 @@ def configure(device: str, threads: int) -> None:
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(CACHE).resolve()))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    if device == "cpu":
+        jax.config.update("jax_num_cpu_devices", threads)
     try:
         jax.devices()
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: two generations, each with its checksum, written atomically."""
+"""Checkpoints, each with its checksum and written atomically; a new one keeps that before it."""
 
 import hashlib
 import json
@@ -17,12 +17,11 @@ DIGEST = hashlib.sha256().digest_size
 GENERATIONS = ("latest", "previous")
 
 
-def save(folder: str | Path, fingerprint: str, state: Any, record: dict) -> None:
-    """Write `state` (a pytree) and `record` (plain values); the last checkpoint becomes "previous".
+def write(path: str | Path, fingerprint: str, state: Any, record: dict) -> None:
+    """Write `state` (a pytree) and `record` (plain values) to one file, atomically.
 
-    `fingerprint` identifies the settings and data; `load` passes over checkpoints of another.
+    `fingerprint` identifies the settings and data that they belong to.
     """
-    folder = Path(folder)
     payload = serialization.msgpack_serialize(
         {
             "fingerprint": fingerprint,
@@ -30,33 +29,40 @@ def save(folder: str | Path, fingerprint: str, state: Any, record: dict) -> None
             "state": {str(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))},
         }
     )
-    latest, previous = (folder / f"{name}.msgpack" for name in GENERATIONS)
-    if latest.exists():
-        latest.replace(previous)
-    with replacing(latest) as temporary:
+    with replacing(path) as temporary:
         temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
 
 
-def load(folder: str | Path, fingerprint: str, template: Any) -> tuple[Any, dict] | None:
-    """State and record of the newest sound checkpoint, or None where there is none.
+def read(path: str | Path, fingerprint: str, template: Any) -> tuple[Any, dict] | None:
+    """What `write` wrote, or None where that is missing, damaged or of another fingerprint.
 
-    `template` is a pytree like the one that was saved. A damaged checkpoint is named in a warning
-    and the generation before it is used.
+    `template` is a pytree like the one that was written. A damaged file is named in a warning.
     """
-    for name in GENERATIONS:
-        path = Path(folder) / f"{name}.msgpack"
-        if not path.exists():
-            continue
-        content = path.read_bytes()
-        digest, payload = content[:DIGEST], content[DIGEST:]
-        if hashlib.sha256(payload).digest() != digest:
-            logging.warning("%s: damaged checkpoint, passed over", path)
-            continue
-        document = serialization.msgpack_restore(payload)
-        if document["fingerprint"] != fingerprint:
-            logging.info("%s: checkpoint of other settings or data, passed over", path)
-            continue
-        leaves = [jnp.asarray(document["state"][str(i)]) for i in range(len(document["state"]))]
-        state = jax.tree.unflatten(jax.tree.structure(template), leaves)
-        return state, json.loads(document["record"])
-    return None
+    path = Path(path)
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    digest, payload = content[:DIGEST], content[DIGEST:]
+    if hashlib.sha256(payload).digest() != digest:
+        logging.warning("%s: damaged checkpoint, passed over", path)
+        return None
+    document = serialization.msgpack_restore(payload)
+    if document["fingerprint"] != fingerprint:
+        logging.info("%s: checkpoint of other settings or data, passed over", path)
+        return None
+    leaves = [jnp.asarray(document["state"][str(i)]) for i in range(len(document["state"]))]
+    return jax.tree.unflatten(jax.tree.structure(template), leaves), json.loads(document["record"])
+
+
+def save(folder: str | Path, fingerprint: str, state: Any, record: dict) -> None:
+    """`write` to `folder`; the last checkpoint there becomes "previous"."""
+    latest, previous = (Path(folder) / f"{name}.msgpack" for name in GENERATIONS)
+    if latest.exists():
+        latest.replace(previous)
+    write(latest, fingerprint, state, record)
+
+
+def load(folder: str | Path, fingerprint: str, template: Any) -> tuple[Any, dict] | None:
+    """State and record of the newest sound checkpoint in `folder`, or None where there is none."""
+    found = (read(Path(folder) / f"{name}.msgpack", fingerprint, template) for name in GENERATIONS)
+    return next((each for each in found if each is not None), None)

@@ -135,9 +135,12 @@ def assemble(frames: FrameFeatures, steps: Array) -> WindowFeatures:
     return WindowFeatures(join(frames.rank0, -3), rank1, join(frames.rank2, -4))
 
 
-def window_features(form: ClassifierForm, positions: Array, box: Array) -> WindowFeatures:
-    """Features of one window, positions (T, N, 3) nm, unwrapped."""
-    return assemble(frames_features(form, positions, box), displacements(positions))
+def window_features(
+    form: ClassifierForm, positions: Array, means: Array, box: Array
+) -> WindowFeatures:
+    """Features of one window, positions (T, N, 3) nm, unwrapped, and the means (T, N, 3) whose
+    displacements are seen."""
+    return assemble(frames_features(form, positions, box), displacements(means))
 
 
 class Scale(NamedTuple):

@@ -301,12 +301,13 @@ def _too_long(system: Mapping) -> Iterator[str]:
     """Times longer than one replica of the trajectories they are taken from."""
     reference = system["reference"].get("length", math.inf)
     validation = system["validation"]["length"]
-    window = sum(system["training"]["lags"])
+    window = sum(system["training"]["lags"]) + system["training"]["smoothing"]
     # two windows to train on, and one to measure with
     if 3 * window > reference:
         yield (
-            f"training.lags add up to a window of {window:g} ps, longer than a third of the "
-            f"reference; take shorter lags, or at least {3 * window:g} ps as reference.length"
+            f"training.lags and smoothing add up to a window of {window:g} ps, longer than a "
+            f"third of the reference; take shorter ones, or at least {3 * window:g} ps as "
+            "reference.length"
         )
     name = "reference.length" if reference <= validation else "validation.length"
     for key in ("structure_spacing", "vacf_length", "msd_length", "van_hove_lags"):
@@ -355,6 +356,7 @@ _COUNTED_IN = {
     "reference.segment": ("reference.frame_spacing",),
     "reference.length": ("reference.frame_spacing",),
     "training.lags": ("reference.frame_spacing", *_TRAINING_STEPS),
+    "training.smoothing": ("reference.frame_spacing", *_TRAINING_STEPS),
     "validation.frame_spacing": _TRAINING_STEPS,
     "validation.length": ("validation.frame_spacing",),
     "observables.structure_spacing": _FRAMES,

@@ -18,6 +18,7 @@ class LearningData:
     """Frames of the reference and where training windows may start.
 
     frames  (G, N, 3) nm, unwrapped, `spacing` ps apart
+    means   (G, N, 3) nm, positions averaged over the time `smoothing` up to each frame
     offsets (T,) grid steps from a window's start to each of its frames, the first 0
     starts  (S,) grid indices at which windows for training start
     held_out (H,) the same for windows that only measure
@@ -25,6 +26,7 @@ class LearningData:
     """
 
     frames: np.ndarray
+    means: np.ndarray
     spacing: float
     offsets: np.ndarray
     starts: np.ndarray
@@ -32,8 +34,11 @@ class LearningData:
     box: np.ndarray
 
 
-def learning_data(trajectory: SiteTrajectory, lags: list[float], spacing: float) -> LearningData:
-    """Frames of `trajectory` about `spacing` ps apart, commensurate with all `lags` (ps).
+def learning_data(
+    trajectory: SiteTrajectory, lags: list[float], spacing: float, smoothing: float = 0.0
+) -> LearningData:
+    """Frames of `trajectory` about `spacing` ps apart, commensurate with all `lags` (ps),
+    and positions averaged over the time `smoothing` (ps) before each.
 
     Raises DynmatchError when the trajectory is shorter than three windows.
     """
@@ -43,23 +48,28 @@ def learning_data(trajectory: SiteTrajectory, lags: list[float], spacing: float)
     divisors = [k for k in range(1, common + 1) if common % k == 0]
     stride = max(k for k in divisors if k == 1 or k * step <= spacing * (1 + 1e-6))
     offsets = np.concatenate([[0], np.cumsum(lag_frames)]) // stride
-    pieces, starts, held_out, offset = [], [], [], 0
+    averaged = max(1, round(smoothing / step))
+    pieces, means, starts, held_out, offset = [], [], [], [], 0
     for replica in trajectory.replicas():
-        frames = replica.positions[::stride]
+        frames = replica.positions[averaged - 1 :: stride]
         count = len(frames) - offsets[-1]
         if count < 2 * offsets[-1]:
+            window = sum(lags) + smoothing
             raise DynmatchError(
-                f"training.lags: a window of {sum(lags):g} ps needs a reference of at least "
-                f"{3 * sum(lags):g} ps, and this one has {len(frames) * stride * step:g} ps"
+                f"training.lags: a window of {window:g} ps needs a reference of at least "
+                f"{3 * window:g} ps, and this one has {replica.n_frames * step:g} ps"
             )
         # one window at least is held out, and shares no frame with those for training
         cut = min(int((1 - HELD_OUT) * count), count - 1 - offsets[-1])
         starts.append(offset + np.arange(cut))
         held_out.append(offset + np.arange(cut + offsets[-1], count))
         pieces.append(frames)
+        windows = np.lib.stride_tricks.sliding_window_view(replica.positions, averaged, 0)
+        means.append(windows[::stride].mean(-1, dtype=np.float64))
         offset += len(frames)
     return LearningData(
         frames=np.concatenate(pieces).astype(np.float32),
+        means=np.concatenate(means).astype(np.float32),
         spacing=stride * step,
         offsets=offsets,
         starts=np.concatenate(starts),

@@ -4,7 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -65,7 +65,9 @@ class _Tee:
     def write(self, text: str) -> int:
         *finished, self._line = (self._line + text).split("\n")
         for line in finished:
-            self._file.write(line.rstrip("\r").rpartition("\r")[2].rstrip() + "\n")
+            # on a full disk, what happened is still told on stderr
+            with suppress(OSError):
+                self._file.write(line.rstrip("\r").rpartition("\r")[2].rstrip() + "\n")
         return self._stream.write(text)
 
     def __getattr__(self, name: str):

@@ -95,16 +95,16 @@ def train(
     Raises DynmatchError when the training diverges more than twice, or does not fit the data.
     """
     kT = BOLTZMANN * temperature
-    data = learning_data(trajectory, settings["lags"], WINDOW_SPACING)
+    data = learning_data(trajectory, settings["lags"], WINDOW_SPACING, settings["smoothing"])
     form, parameters = start_potential(trajectory, kT, potential_settings)
     mass = mean_mass(trajectory, form.types)
     plan = make_plan(kind, form, kT, data, settings)
     game_settings = make_settings(settings)
-    dynamics = start_dynamics(trajectory, kT, mass, settings["initial"], form.types)
+    dynamics = start_dynamics(trajectory, kT, mass, settings["initial"], seed, form.types)
     if structure_only:
         data = replace(data, offsets=data.offsets[:1])
         lag = round(STRUCTURE_LAG / plan.time_step)
-        plan = replace(plan, lag_steps=(lag,), structure_only=True)
+        plan = replace(plan, lag_steps=(lag,), mean_steps=1, structure_only=True)
         game_settings = replace(game_settings, freeze=training.DYNAMICS)
         dynamics["gamma"] = dynamics["mass"] + jnp.log(STRUCTURE_FRICTION)
     classifier_form = ClassifierForm(
@@ -162,7 +162,8 @@ def train(
     if not converged:
         logging.warning(
             "the training has not converged: the score gap (%.2g) is above its floor (%.2g), or D0 "
-            "still moves; raise training.minutes and training.updates",
+            "still moves; raise training.minutes and training.updates, or, where the structure "
+            "differs, give the potential more freedom",
             progress.history[-1]["score_gap_smoothed"],
             progress.history[-1]["gap_floor"],
         )
@@ -214,18 +215,21 @@ def start_dynamics(
     trajectory: SiteTrajectory,
     kT: float,
     mass: float | np.ndarray,
-    factors: dict,
+    initial: dict,
+    seed: int,
     types: tuple[int, ...] | None = None,
 ) -> dict:
     """ln of gamma = kB T/D (Einstein, D of the reference), alpha = 1, m = mean site mass.
 
-    gamma and m are arrays (T,) where there are `types`. `factors` (gamma_factor, mass_factor) start
-    the training wrong on purpose.
+    gamma and m are arrays (T,) where there are `types`. `initial` starts the training wrong on
+    purpose: by gamma_factor and mass_factor, and gamma by a factor drawn from `seed`, log-uniform
+    between 1/gamma_spread and gamma_spread.
     """
+    drawn = initial["gamma_spread"] ** np.random.default_rng(seed).uniform(-1.0, 1.0)
     values = {
-        "gamma": einstein_friction(trajectory, kT, types) * factors["gamma_factor"],
+        "gamma": einstein_friction(trajectory, kT, types) * initial["gamma_factor"] * drawn,
         "alpha": 1.0,
-        "mass": mass * factors["mass_factor"],
+        "mass": mass * initial["mass_factor"],
     }
     return {name: jnp.log(jnp.float32(value)) for name, value in values.items()}
 
@@ -248,6 +252,7 @@ def make_plan(
         gradient_steps=blocks * REBUILD,
         damping_time=damping,
         rebuild=REBUILD,
+        mean_steps=max(1, round(settings["smoothing"] / time_step)),
     )
     room = room_for_neighbours(data, form.three_body_cutoff + plan.skin, ROOM)
     return replace(plan, neighbours=room)
@@ -268,7 +273,6 @@ def make_settings(settings: dict) -> training.GameSettings:
         network_rate=rates["network"],
         dynamics_rate=rates["dynamics"],
         updates=settings["updates"],
-        averaging=settings["averaging"],
         roughness=settings["roughness"],
         freeze=tuple(names[name] for name in settings["freeze"]),
     )
@@ -384,15 +388,18 @@ def diverged(metrics: dict) -> bool:
 
 
 def has_converged(history: list[dict], updates: int) -> bool:
-    """Score gap at its noise floor, and D0 steady to 3 % over the last quarter of `updates`.
+    """Score gap at its noise floor, and D0 steady to 1 % over the last quarter of `updates`: the
+    mean D0 of the second half, as the model is that of the parameters.
 
-    Never in the first half, when the rates are still high.
+    Never before three quarters: until then the rates are high, and the mean is of few updates.
     """
-    if len(history) < max(4, updates // 2):
+    if len(history) < max(4, 3 * updates // 4):
         return False
-    d0 = np.array([row["d0_nm2_per_ps"] for row in history[-max(4, updates // 4) :]])
+    d0 = np.array([row["d0_nm2_per_ps"] for row in history[updates // 2 :]])
+    means = np.cumsum(d0) / np.arange(1, len(d0) + 1)
+    late = means[-max(1, updates // 4) :]
     gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]
-    return bool(gap <= floor and np.ptp(d0) <= 0.03 * np.mean(d0))
+    return bool(gap <= floor and np.ptp(late) <= 0.01 * np.mean(late))
 
 
 def _row(number: int, progress: Progress, metrics: dict, kind: str, kT: float) -> dict:

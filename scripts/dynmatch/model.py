@@ -1,10 +1,12 @@
 """Trained models on disk: a YAML file to be read by people beside an archive of arrays.
 
 Nothing in either file is executed on loading: plain YAML, and NumPy arrays without pickle. The YAML
-file carries the checksum of the archive.
+file carries the checksum of the archive and that of its own content.
 """
 
 import hashlib
+import json
+import zipfile
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -126,6 +128,7 @@ def save(path: str | Path, arrays: str | Path, model: Model, record: dict) -> No
         "dynmatch_version": version_of("dynmatch"),
         "library_versions": {name: version_of(name) for name in LIBRARIES},
     }
+    document["content_sha256"] = _content_sha256(document)
     with replacing(path) as temporary:
         temporary.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
@@ -138,6 +141,12 @@ def load(path: str | Path) -> Model:
     path = Path(path)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        written = document.pop("content_sha256", None)
+        if written is not None and written != _content_sha256(document):
+            raise DynmatchError(
+                f"{path}: checksum does not match, the file is damaged or was edited; train the "
+                "model again, or take the line content_sha256 out if the change is meant"
+            )
         arrays = path.with_name(Path(document["arrays"]).name)
         if document["format_version"] != FORMAT_VERSION:
             raise DynmatchError(
@@ -167,7 +176,15 @@ def load(path: str | Path) -> Model:
             temperature=float(document["temperature_k"]),
             time_step=float(document["time_step_ps"]),
         )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        yaml.YAMLError,
+        zipfile.BadZipFile,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise DynmatchError(f"{path}: not a readable model: {error}") from error
 
 
@@ -184,6 +201,10 @@ def version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "source"
+
+
+def _content_sha256(document: dict) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

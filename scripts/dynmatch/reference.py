@@ -17,11 +17,13 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import openmm
+import tables
 from openmm import app, unit
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
+from dynmatch.hdf5 import replacing_hdf5
 from dynmatch.platforms import make_context
 from dynmatch.segments import Segment, count_good, read_segment, write_segment
 from dynmatch.water import WaterBox, lattice_positions
@@ -72,6 +74,10 @@ class ReferenceSettings:
     @property
     def frames_per_segment(self) -> int:
         return min(round(self.segment / self.frame_spacing), self.frames)
+
+    @property
+    def frames_per_energy(self) -> int:
+        return max(round(ENERGY_SPACING / self.frame_spacing), 1)
 
     @property
     def segments(self) -> int:
@@ -160,7 +166,7 @@ def _produce_replica(
     else:
         state = read_segment(paths[done - 1], fingerprint).end_state
     for path in paths[done:]:
-        segment = simulate_segment(box.system, state, settings, report)
+        segment = simulate_segment(box.system, state, settings, replica, report)
         write_segment(path, segment, fingerprint)
         state = segment.end_state
 
@@ -188,8 +194,12 @@ def equilibrate(
     context.applyConstraints(integrator.getConstraintTolerance())
     openmm.LocalEnergyMinimizer.minimize(context)
     context.setVelocitiesToTemperature(settings.temperature, velocity_seed)
-    with _blow_up(settings):
-        for _ in range(settings.equilibration_frames):
+    energies = []
+    with _blow_up(settings, replica, context, energies):
+        for frame in range(settings.equilibration_frames):
+            if frame % settings.frames_per_energy == 0:
+                energy = context.getState(energy=True).getPotentialEnergy()
+                energies.append(energy.value_in_unit(_ENERGY))
             integrator.step(settings.steps_per_frame)
             report()
     return openmm.XmlSerializer.serialize(context.getState(positions=True, velocities=True))
@@ -199,9 +209,12 @@ def simulate_segment(
     system: openmm.System,
     state: str,
     settings: ReferenceSettings,
+    replica: int = 0,
     report: Callable[[], object] = lambda: None,
 ) -> Segment:
-    """Run one segment from an XML state with a Nose-Hoover chain; `report` is called every frame.
+    """Run one segment of a replica from an XML state with a Nose-Hoover chain.
+
+    `report` is called every frame.
 
     The chain scales the velocities of all atoms by one common factor (G. J. Martyna et al.,
     J. Chem. Phys. 97, 2635 (1992), doi:10.1063/1.463940). As OpenMM's leapfrog has it, velocities
@@ -215,9 +228,9 @@ def simulate_segment(
     frames = settings.frames_per_segment
     positions = np.empty((frames, system.getNumParticles(), 3), np.float32)
     velocities = np.empty_like(positions)
-    every = max(round(ENERGY_SPACING / settings.frame_spacing), 1)
+    every = settings.frames_per_energy
     potential, conserved = [], []
-    with _blow_up(settings):
+    with _blow_up(settings, replica, context, potential):
         for frame in range(frames):
             integrator.step(settings.steps_per_frame)
             with_energy = frame % every == 0
@@ -279,8 +292,10 @@ def assemble(
     (nm/ps), time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
     for are left out.
     """
-    with replacing(path) as temporary:
+    with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w", compression=None) as file:
+            # checksums instead: thermal noise does not become smaller by compression
+            file._handle.filters = tables.Filters(fletcher32=True)
             file.topology = mdtraj.Topology.from_openmm(box.topology)
             for replica in replicas:
                 first = 0
@@ -328,14 +343,25 @@ def _context(
 
 
 @contextmanager
-def _blow_up(settings: ReferenceSettings) -> Iterator[None]:
-    """Turn OpenMM's complaint about a particle at NaN into one for the user."""
+def _blow_up(
+    settings: ReferenceSettings,
+    replica: int,
+    context: openmm.Context,
+    energies: Sequence[float],
+) -> Iterator[None]:
+    """Turn OpenMM's complaint about a particle at NaN into one for the user.
+
+    `energies` (kJ/mol) are the potential energies taken so far.
+    """
     try:
         yield
     except openmm.OpenMMException as error:
+        last = ", ".join(f"{energy:.6g}" for energy in energies[-3:]) or "none yet"
         raise DynmatchError(
-            f"the all-atom simulation blew up ({error}): make {settings.where}.time_step "
-            f"({settings.time_step} ps) shorter, or check {settings.where}.density"
+            f"the all-atom simulation blew up ({error}) in replica {replica} at step "
+            f"{context.getStepCount()}, last potential energies (kJ/mol): {last}; make "
+            f"{settings.where}.time_step ({settings.time_step} ps) shorter, or check "
+            f"{settings.where}.density"
         ) from error
 
 

@@ -107,7 +107,7 @@ def minimise(
         tables = potential.tabulate(form, parameters)
         states, frames, _ = rollout.simulate_windows(plan, dynamics, tables, states)
         reference = pool[random.randint(key, (FRAMES_PER_UPDATE,), 0, len(pool))]
-        gradient = jax.grad(loss)(parameters, reference, frames[:, -1])
+        gradient = jax.grad(loss)(parameters, reference, frames.positions[:, -1])
         steps, moments = adam.update(gradient, moments, parameters)
         parameters = optax.apply_updates(parameters, steps)
         return parameters, moments, states, optax.tree.norm(gradient)

@@ -12,6 +12,11 @@ change of the friction does before the first frame moves the second one as well,
 damping only the difference counts. A window then begins with a lead-in, and every frame carries a
 tangent.
 
+Beside the positions at a frame, their mean over some time before it can be seen: displacements of
+mean positions are free of the rattle of molecules in their cages, which in the all-atom system
+makes the mean squared displacement at finite lags larger than 6 D t, and which a Markovian model
+has no part in. The same is done to both sides.
+
 Two properties of conservative forces make the way back cheap: the Hessian is symmetric, so that
 the vector-Jacobian product of the force is a directional derivative of it, and the cotangent v_s
 that arrives at the force of step s gives the gradient of the potential's parameters as
@@ -21,6 +26,7 @@ sum_s d(F(x_s).v_s)/dtheta, which is evaluated at every `parameter_stride`-th st
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +50,7 @@ class RolloutPlan:
     time_step        ps
     lag_steps        steps between successive frames of a window
     gradient_steps   steps before a frame that carry its gradient, a multiple of `rebuild`
+    mean_steps       steps up to a frame over which its mean positions are taken
     damping_time     t_d, ps; infinity for none
     rebuild          steps between two searches for the neighbours of the three-body term
     skin             nm beyond the three-body cutoff within which neighbours are found
@@ -67,17 +74,23 @@ class RolloutPlan:
     parameter_stride: int = 5
     chunk: int = 4
     structure_only: bool = False
+    mean_steps: int = 1
 
     @property
     def overlapping(self) -> bool:
-        """Whether the tangents of the first two frames overlap: then there is a lead-in."""
+        """Whether the tangents of the first two frames overlap: then both carry one."""
         return self.lag_steps[0] < self.gradient_steps
+
+    @property
+    def lead_in(self) -> int:
+        """Steps before the first frame: for its tangent, and for its mean positions."""
+        tangent = self.gradient_steps if self.overlapping else 0
+        return max(tangent, self.mean_steps if self.mean_steps > 1 else 0)
 
     @property
     def frame_steps(self) -> np.ndarray:
         """Steps (T,) from the state a window continues to each of the T frames seen of it."""
-        lead_in = self.gradient_steps if self.overlapping else 0
-        steps = lead_in + np.concatenate([[0], np.cumsum(self.lag_steps)])
+        steps = self.lead_in + np.concatenate([[0], np.cumsum(self.lag_steps)])
         return steps[-1:] if self.structure_only else steps
 
     @property
@@ -85,6 +98,14 @@ class RolloutPlan:
         """The frames, of those that are seen of a window, that carry a tangent."""
         everyone = self.overlapping or self.structure_only
         return slice(None) if everyone else slice(1, None)
+
+
+class Frames(NamedTuple):
+    """What is seen of windows: positions (..., N, 3) nm at the frames, and their means over the
+    last `mean_steps` steps before each."""
+
+    positions: Array
+    means: Array
 
 
 def neighbours_of(plan: RolloutPlan, positions: Array) -> tuple[Neighbours, Array]:
@@ -158,32 +179,45 @@ def start(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, key: Array, pos
 def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, states):
     """Continue W states over one window each.
 
-    Returns the states at the end, the frames (W, T, N, 3), and the states (W, C, ...)
+    Returns the states at the end, the `Frames` (W, T, N, 3), and the states (W, C, ...)
     `gradient_steps` before each of the C frames `plan.carrying`, from which `pull_back` starts.
     """
     generator = make_generator(plan)
     befores = plan.frame_steps[plan.carrying] - plan.gradient_steps
-    stops = np.unique(np.concatenate([[0], plan.frame_steps, befores]))
-
-    def advance(state, steps):
-        def block(number, state):
-            neighbours, fault = neighbours_of(plan, state.position)
-            push = jnp.zeros_like(state.position) + fault
-            kwargs = dict(tables=tables, neighbours=neighbours, push=push)
-            count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
-            return lax.fori_loop(
-                0, count, lambda _, s: generator.step(dynamics, s, **kwargs), state
-            )
-
-        state = lax.fori_loop(0, -(-steps // plan.rebuild), block, state)
-        return state, state
+    averaging = plan.mean_steps > 1
+    opened = plan.frame_steps - (plan.mean_steps if averaging else 0)
+    stops = np.unique(np.concatenate([[0], plan.frame_steps, befores, opened]))
 
     def one(first):
+        def advance(carried, steps):
+            def block(number, carried):
+                neighbours, fault = neighbours_of(plan, carried[0].position)
+                push = jnp.zeros_like(first.position) + fault
+                count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
+
+                def step(_, carried):
+                    state, moved = carried
+                    state = generator.step(
+                        dynamics, state, tables=tables, neighbours=neighbours, push=push
+                    )
+                    return state, moved + (state.position - first.position)
+
+                return lax.fori_loop(0, count, step, carried)
+
+            carried = lax.fori_loop(0, -(-steps // plan.rebuild), block, carried)
+            return carried, carried
+
         # one loop over all stops, so that the force is compiled once
-        last, later = lax.scan(advance, first, jnp.asarray(np.diff(stops)))
-        visited = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-        at = lambda steps: jax.tree.map(lambda a: a[np.searchsorted(stops, steps)], visited)  # noqa: E731
-        return last, at(plan.frame_steps).position, at(befores)
+        begin = (first, jnp.zeros_like(first.position))
+        (last, _), later = lax.scan(advance, begin, jnp.asarray(np.diff(stops)))
+        visited, moved = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin, later)
+        at = lambda steps: np.searchsorted(stops, steps)  # noqa: E731
+        positions = visited.position[at(plan.frame_steps)]
+        means = positions
+        if averaging:
+            during = moved[at(plan.frame_steps)] - moved[at(opened)]
+            means = first.position + during / plan.mean_steps
+        return last, Frames(positions, means), jax.tree.map(lambda a: a[at(befores)], visited)
 
     return lax.map(one, states, batch_size=min(plan.chunk, states.position.shape[0]))
 
@@ -194,14 +228,14 @@ def pull_back(
     tabulate: Callable[[dict], Tables],
     parameters: dict,
     befores,
-    for_dynamics: Array,
-    for_potential: Array,
+    for_dynamics: Frames,
+    for_potential: Frames,
 ) -> tuple[Dynamics, dict]:
     """Gradients of sum(frames * for_dynamics) with respect to the dynamics, and of
     sum(frames * for_potential) with respect to the parameters of the potential.
 
     befores       states (W, C, ...) of `simulate_windows`
-    for_dynamics  cotangents (W, C, N, 3) of the frames `plan.carrying`
+    for_dynamics  cotangents (W, C, N, 3) of the `Frames` `plan.carrying`
     for_potential the same
     tabulate      parameters -> Tables
     """
@@ -222,11 +256,13 @@ def pull_back(
                 return state, state.position
 
             state, visited = lax.scan(step, state, push)
-            sampled = slice(plan.parameter_stride // 2, None, plan.parameter_stride)
-            return state, (visited[sampled], neighbours)
+            return state, (visited, neighbours)
 
-        state, along = lax.scan(block, state, push)
-        return state.position, along
+        state, (visited, neighbours) = lax.scan(block, state, push)
+        averaged = visited.reshape((-1, *state.position.shape))[-plan.mean_steps :]
+        # steps of the mean that lie before the replayed ones carry no tangent
+        seen = Frames(state.position, jnp.sum(averaged, 0) / plan.mean_steps)
+        return seen, (visited[:, plan.parameter_stride // 2 :: plan.parameter_stride], neighbours)
 
     def one(segment):
         state, cotangents = segment
@@ -240,11 +276,12 @@ def pull_back(
         sampled = d_push[:, plan.parameter_stride // 2 :: plan.parameter_stride]
         return d_dynamics, _tables_cotangent(plan, tables, visited, sampled, neighbours)
 
-    cotangents = jnp.stack([for_dynamics, for_potential], 2)
+    cotangents = jax.tree.map(lambda a, b: jnp.stack([a, b], 2), for_dynamics, for_potential)
     flat = jax.tree.map(
         lambda a: a.reshape((-1, *a.shape[2:])), (lax.stop_gradient(befores), cotangents)
     )
-    gradients = lax.map(one, flat, batch_size=min(plan.chunk, flat[1].shape[0]))
+    segments = flat[1].positions.shape[0]
+    gradients = lax.map(one, flat, batch_size=min(plan.chunk, segments))
     d_dynamics, d_tables = jax.tree.map(lambda a: jnp.sum(a, 0), gradients)
     return d_dynamics, tabulate_vjp(d_tables)[0]
 

@@ -14,7 +14,9 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
-from dynmatch.files import replacing
+from dynmatch.hdf5 import refuse_pickles, replacing_hdf5
+
+refuse_pickles()
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ _UNITS = {
 def write_segment(path: Path, segment: Segment, fingerprint: str) -> None:
     """Write `segment` atomically; `fingerprint` stands for the simulation that it belongs to."""
     checked = tables.Filters(fletcher32=True)
-    with replacing(path) as temporary, tables.open_file(str(temporary), "w") as file:
+    with replacing_hdf5(path) as temporary, tables.open_file(str(temporary), "w") as file:
         for name, units in _UNITS.items():
             array = file.create_carray("/", name, obj=getattr(segment, name), filters=checked)
             array.attrs["units"] = units

@@ -15,6 +15,7 @@ Pure functions on a frozen `GameState`; the loop that times, reports and checkpo
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -27,9 +28,10 @@ from jax.flatten_util import ravel_pytree
 from dynmatch import classifier as judge
 from dynmatch import potential, rollout
 from dynmatch.classifier import Classifier, FrameFeatures, Scale, WindowFeatures
+from dynmatch.devices import devices_for, placed, spread, spread_sum
 from dynmatch.dynamics import Dynamics, per_site
 from dynmatch.learning_data import LearningData
-from dynmatch.rollout import RolloutPlan
+from dynmatch.rollout import Frames, RolloutPlan
 
 DYNAMICS = ("gamma", "alpha", "mass")
 WARM_UP = 15
@@ -46,7 +48,7 @@ class GameSettings:
     """windows: model windows an update; reference_windows: per classifier step;
     classifier_steps per update; classifier_rate; penalty: weight of R1 and R2;
     pair_rate, radial_rate, network_rate, dynamics_rate: Adam rates, the last on logarithms;
-    updates: length of the cosine decay of the rates; averaging: of the generator, per update;
+    updates: length of the cosine decay of the rates;
     roughness: weight of the pair term's roughness; freeze: names out of gamma, alpha, m."""
 
     windows: int
@@ -59,16 +61,17 @@ class GameSettings:
     network_rate: float
     dynamics_rate: float
     updates: int
-    averaging: float
     roughness: float
     freeze: tuple[str, ...]
 
 
 class Reference(NamedTuple):
-    """The reference on the device: features of every frame, displacements, and window starts."""
+    """The reference on the device: features of every frame, positions, their means over the time
+    before, and window starts."""
 
     frames: FrameFeatures
     positions: Array
+    means: Array
     offsets: Array
     starts: Array
     held_out: Array
@@ -112,6 +115,7 @@ def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> tuple[R
     reference = Reference(
         features,
         positions,
+        jnp.asarray(data.means),
         jnp.asarray(data.offsets),
         jnp.asarray(data.starts),
         jnp.asarray(data.held_out),
@@ -125,7 +129,7 @@ def reference_windows(reference: Reference, starts: Array) -> WindowFeatures:
     """Features, not standardised, of the windows that start at grid indices `starts` (W,)."""
     index = starts[:, None] + reference.offsets[None, :]
     frames = jax.tree.map(lambda a: a[index], reference.frames)
-    return judge.assemble(frames, judge.displacements(reference.positions[index]))
+    return judge.assemble(frames, judge.displacements(reference.means[index]))
 
 
 def make_game(
@@ -145,12 +149,19 @@ def make_game(
     classifier_adam = optax.adam(settings.classifier_rate, b1=0.0, b2=0.99)
     types = 1 if plan.form.types is None else len(plan.form.names)
     adam = _generator_optimiser(plan.kind, settings, types)
+    mesh = devices_for(settings.windows)
+    roll_out = spread(partial(rollout.simulate_windows, plan), mesh, (False, False, True))
 
     def tabulate(parameters):
         return potential.tabulate(plan.form, parameters)
 
+    def of_windows(dynamics, parameters, *windows):
+        return rollout.pull_back(plan, dynamics, tabulate, parameters, *windows)
+
+    pull_back = spread_sum(of_windows, mesh, (False, False, True, True, True))
+
     def features(frames):
-        one = lambda x: judge.window_features(form, x, box)  # noqa: E731
+        one = lambda seen: judge.window_features(form, *seen, box)  # noqa: E731
         return judge.standardise(scale, lax.map(one, frames))
 
     def score(variables, frames):
@@ -158,11 +169,8 @@ def make_game(
 
     def score_of_motion(variables, frames):
         """The score as a function of the displacements alone, the structure held fixed."""
-        steps = jax.vmap(judge.displacements)(frames)
-        seen = jax.vmap(lambda x: judge.frames_features(form, x, box))(lax.stop_gradient(frames))
-        return jnp.mean(
-            classifier.apply(variables, judge.standardise(scale, judge.assemble(seen, steps)))
-        )
+        held = lax.stop_gradient(frames.positions)
+        return score(variables, frames._replace(positions=held))
 
     def draw(reference, key, starts, count):
         chosen = starts[random.randint(key, (count,), 0, starts.shape[0])]
@@ -213,10 +221,10 @@ def make_game(
     @jax.jit
     def simulate(state: GameState):
         tables = tabulate(state.parameters["potential"])
-        return rollout.simulate_windows(plan, dynamics_of(state.parameters), tables, state.replicas)
+        return roll_out(dynamics_of(state.parameters), tables, state.replicas)
 
     @jax.jit
-    def judge_windows(state: GameState, reference: Reference, frames: Array, key: Array):
+    def judge_windows(state: GameState, reference: Reference, frames: Frames, key: Array):
         """The classifier's steps, its score's gradient at the frames, and what was measured."""
         keys = random.split(key)
         # measured before the classifier has seen these windows
@@ -239,15 +247,15 @@ def make_game(
         # In equilibrium gamma, alpha and m do not change the structure: what single frames
         # contribute to their gradient has mean zero, and is most of its noise.
         cotangents = [
-            jax.grad(lambda x, s=s: s(variables, x))(frames)[:, plan.carrying]
+            jax.tree.map(lambda a: a[:, plan.carrying], jax.grad(s, 1)(variables, frames))
             for s in (score_of_motion, score)
         ]
-        smoothing = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
+        keep = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
         state = state._replace(
             classifier=variables,
             classifier_moments=classifier_moments,
-            score_gap=smoothing * state.score_gap + (1 - smoothing) * gap,
-            noise=smoothing * state.noise + (1 - smoothing) * halves**2,
+            score_gap=keep * state.score_gap + (1 - keep) * gap,
+            noise=keep * state.noise + (1 - keep) * halves**2,
         )
         metrics = {
             "score_gap": gap,
@@ -263,8 +271,8 @@ def make_game(
         """The generator moves up the classifier's score."""
         number = state.update + 1
         dynamics = dynamics_of(state.parameters)
-        up_dynamics, up_potential = rollout.pull_back(
-            plan, dynamics, tabulate, state.parameters["potential"], befores, *cotangents
+        up_dynamics, up_potential = pull_back(
+            dynamics, state.parameters["potential"], befores, *cotangents
         )
         smooth = jax.grad(potential.roughness)(state.parameters["potential"])
         down = {
@@ -277,7 +285,9 @@ def make_game(
         steps, moments = adam.update(down, state.moments, state.parameters)
         steps = jax.tree.map(lambda s: rate * s, steps)
         parameters = optax.apply_updates(state.parameters, steps)
-        keep = jnp.minimum(settings.averaging, number / (number + 10.0))
+        # the mean of the second half: the last values alone still wander about it
+        late = jnp.maximum(number - settings.updates // 2, 1)
+        keep = 1.0 - 1.0 / late
         averaged = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, parameters)
         metrics = {
             "gradient_norm": optax.tree.norm(down),
@@ -293,6 +303,9 @@ def make_game(
         return state, metrics
 
     def update(state: GameState, reference: Reference, rate: Array):
+        # on several devices, and compiled for them once: the arrays' places are part of a program
+        replicas = placed(state.replicas, mesh, split=True)
+        state = placed(state._replace(replicas=()), mesh, split=False)._replace(replicas=replicas)
         key, drawn = random.split(state.key)
         replicas, frames, befores = simulate(state)
         judged, cotangents, seen = judge_windows(state, reference, frames, drawn)
@@ -315,7 +328,7 @@ def _generator_optimiser(
 
     def group(rate, scale):
         schedule = optax.warmup_cosine_decay_schedule(
-            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates, exponent=2.0
+            0.0, rate, min(WARM_UP, settings.updates // 4), settings.updates
         )
         return optax.chain(
             optax.clip_by_global_norm(1.0), scale, optax.scale_by_learning_rate(schedule)

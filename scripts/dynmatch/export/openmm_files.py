@@ -1,0 +1,90 @@
+"""A trained model as files for OpenMM.
+
+initial.pdb      one configuration, with the box
+integrator.xml   the learned dynamics
+system.xml       the System with its forces; for a linear three-body term of one type of site only
+run_openmm.py    a run from these files, with nothing but OpenMM where there is a system.xml
+"""
+
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+from openmm import XmlSerializer
+
+from dynmatch.export import openmm_system
+from dynmatch.files import replacing
+from dynmatch.model import Model
+from dynmatch.trajectory import SiteTrajectory
+
+SCRIPT = '''\
+"""Runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""
+
+import sys
+
+from openmm import XmlSerializer
+from openmm.app import DCDReporter, PDBFile, Simulation, StateDataReporter
+
+{imports}
+picoseconds = float(sys.argv[1]) if len(sys.argv) > 1 else 100.0
+pdb = PDBFile("initial.pdb")
+{system}
+with open("integrator.xml") as file:
+    integrator = XmlSerializer.deserialize(file.read())
+simulation = Simulation(pdb.topology, system, integrator)
+simulation.context.setPositions(pdb.positions)
+{velocities}every = {every}
+simulation.reporters = [
+    DCDReporter("trajectory.dcd", every, enforcePeriodicBox=False),
+    StateDataReporter(sys.stdout, 10 * every, time=True, potentialEnergy=True, speed=True),
+]
+simulation.step(round(picoseconds / {time_step!r}))
+'''
+FROM_XML = """\
+with open("system.xml") as file:
+    system = XmlSerializer.deserialize(file.read())"""
+FROM_MODEL = """\
+# OpenMM has no formula for the potential of this model: dynmatch computes it at every step
+model = load("../../model.yaml")
+box = [edge._value for edge in pdb.topology.getUnitCellDimensions()]
+system = openmm_system.system(model, box, pdb.topology.getNumAtoms())"""
+
+
+def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
+    """Write the files of `model` into `folder`; its configuration is the last frame of `start`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    positions = start.positions[-1].astype(float)
+    positions = positions - start.box * np.floor(positions / start.box)
+    frame = mdtraj.Trajectory(
+        positions[None],
+        start.topology,
+        unitcell_lengths=start.box[None],
+        unitcell_angles=[[90.0] * 3],
+    )
+    with replacing(folder / "initial.pdb") as path:
+        frame.save_pdb(str(path))
+    texts = {
+        "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model)),
+        "run_openmm.py": script(model),
+    }
+    if openmm_system.has_formula(model):
+        system = openmm_system.system(model, start.box, start.n_sites)
+        texts["system.xml"] = XmlSerializer.serialize(system)
+    for file, text in texts.items():
+        with replacing(folder / file) as path:
+            path.write_text(text, encoding="utf-8")
+
+
+def script(model: Model) -> str:
+    """The script run_openmm.py of `model`."""
+    computed = not openmm_system.has_formula(model)
+    imports = "from dynmatch.export import openmm_system\nfrom dynmatch.model import load\n"
+    velocities = f"simulation.context.setVelocitiesToTemperature({model.temperature!r})\n"
+    return SCRIPT.format(
+        imports=imports if computed else "",
+        system=FROM_MODEL if computed else FROM_XML,
+        velocities=velocities if model.kind == "ld" else "",
+        every=round(0.5 / model.time_step),
+        time_step=model.time_step,
+    )

@@ -1,0 +1,114 @@
+r"""A potential with a linear three-body term, written out as sums over pairs and triplets.
+
+Where E is linear in the invariants (`potential.hidden: []`), with weights v_c of the m_c^(0) and
+w_lab of the contractions m_a^(l).m_b^(l), a <= b, the potential of `dynmatch.potential` is exactly
+
+    U = sum_{i<j} u(r_ij) + sum_i sum_{j<k} w(r_ij, r_ik, r_jk)
+
+    w = kB T sum_{l, a<=b} w_lab (h_a(s_ij) h_b(s_ik) + h_b(s_ij) h_a(s_ik)) t^l
+    t = (s_ij + s_ik - s_jk)/2 = d_ij.d_ik,      s = (r / three_body_cutoff)^2
+
+The terms j = k of the contractions and the m_c^(0) depend on one distance only. They occur at both
+ends of a pair and belong to u:
+
+    u = u_pair + 2 kB T (sum_c v_c h_c(s) + sum_{l, a<=b} w_lab h_a(s) h_b(s) s^l)
+
+Everything here is NumPy in double precision.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import Polynomial
+
+from dynmatch import potential
+from dynmatch.errors import DynmatchError
+from dynmatch.model import Model
+from dynmatch.potential import PotentialForm
+
+
+@dataclass(frozen=True)
+class PairsAndTriplets:
+    """What is needed to write U out.
+
+    form         the potential's fixed part
+    coefficients (pair_basis,) of the pair spline, kB T
+    radial       h_c(s), one polynomial in s for every channel, valid for s < 1
+    single       (channels,) v_c
+    coupling     {(l, a, b): w_lab}, a <= b
+    """
+
+    form: PotentialForm
+    coefficients: np.ndarray
+    radial: list[Polynomial]
+    single: np.ndarray
+    coupling: dict[tuple[int, int, int], float]
+
+    def pair(self, r: np.ndarray, derivative: int = 0) -> np.ndarray:
+        """u(r), kJ/mol, or its first derivative, kJ/mol/nm, at distances r (nm)."""
+        form = self.form
+        spline = potential.spline_design(form, r, derivative) @ self.coefficients
+        own = Polynomial([0.0])
+        for v, h in zip(self.single, self.radial, strict=True):
+            own = own + v * h
+        for (rank, a, b), w in self.coupling.items():
+            own = own + w * self.radial[a] * self.radial[b] * Polynomial([0.0, 1.0]) ** rank
+        s = (r / form.three_body_cutoff) ** 2
+        if derivative:
+            ends = own.deriv()(s) * 2 * r / form.three_body_cutoff**2
+        else:
+            ends = own(s)
+        three_body = np.where(s < 1, 2 * ends, 0.0)
+        return form.thermal_energy * (
+            potential.core_energy(form, r, derivative) + spline + three_body
+        )
+
+    def triplet(self, r_ij: np.ndarray, r_ik: np.ndarray, r_jk: np.ndarray) -> np.ndarray:
+        """w, kJ/mol, of a centre i with neighbours j and k; arrays that broadcast, nm."""
+        cutoff = self.form.three_body_cutoff
+        first, second, third = ((r / cutoff) ** 2 for r in (r_ij, r_ik, r_jk))
+        h, g = ([np.where(s < 1, p(s), 0.0) for p in self.radial] for s in (first, second))
+        t = (first + second - third) / 2
+        total = sum(
+            w * (h[a] * g[b] + h[b] * g[a]) * t**rank for (rank, a, b), w in self.coupling.items()
+        )
+        return self.form.thermal_energy * total
+
+
+def require_one_type(model: Model) -> None:
+    """Raise DynmatchError where `model` has several types of sites or bonded terms."""
+    if model.form.types is not None:
+        raise DynmatchError(
+            "the model has several types of sites or bonds between them, and only the terms of a "
+            "single type without bonds are written for LAMMPS; run it with the script in openmm/, "
+            "ASE or Python (docs/api.md)"
+        )
+
+
+def write_out(model: Model) -> PairsAndTriplets:
+    """The pairs and triplets of `model`.
+
+    Raises DynmatchError when its three-body term is a network, which no sum over triplets equals,
+    or there are several types of sites.
+    """
+    require_one_type(model)
+    form = model.form
+    if form.hidden:
+        raise DynmatchError(
+            "the three-body term of this model is a network (potential.hidden: "
+            f"{list(form.hidden)}), which no sum over triplets equals; train with "
+            "potential.hidden: [] for one that does"
+        )
+    inside = Polynomial([1.0, -1.0]) ** 3
+    monomial = np.asarray(potential.tabulate(form, model.parameters).radial, np.float64)
+    kernel = np.asarray(model.parameters["network"]["params"]["Dense_0"]["kernel"], np.float64)
+    channels = form.radial_channels
+    couples = [(a, b) for a in range(channels) for b in range(a, channels)]
+    keys = [(rank, a, b) for rank in range(form.degree + 1) for a, b in couples]
+    return PairsAndTriplets(
+        form=form,
+        coefficients=np.asarray(model.parameters["pair"]["params"]["coefficients"], np.float64),
+        radial=[inside * Polynomial(p) for p in monomial],
+        single=kernel[:channels, 0],
+        coupling=dict(zip(keys, kernel[channels:, 0].tolist(), strict=True)),
+    )

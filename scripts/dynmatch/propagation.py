@@ -1,0 +1,163 @@
+"""The motion of a trained model: several independent replicas side by side, watched for trouble."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax, random
+
+from dynmatch import dynamics as engine
+from dynmatch import potential
+from dynmatch.devices import devices_for, placed, spread
+from dynmatch.errors import DynmatchError
+from dynmatch.model import Model
+from dynmatch.neighbour_lists import SKIN, NeighbourLists
+from dynmatch.trajectory import SiteTrajectory
+
+REBUILD = 5
+"""Steps between two rebuilds of the lists, fewer when a site ever crosses half the skin in them."""
+
+
+class Progress(NamedTuple):
+    """Where a run is: `states` of the replicas, their `energies` (replicas,) in kJ/mol, chunks
+    `done`, how often the neighbour lists have `grown`, and steps to their next `rebuild`."""
+
+    states: Any
+    energies: np.ndarray
+    done: int
+    grown: int
+    rebuild: int
+
+
+def propagator(
+    model: Model, start: SiteTrajectory, replicas: int, steps: int, frames: int, seed: int
+) -> tuple[Progress, Callable]:
+    """The beginning of a run from frames of `start`, and the function that continues it by a chunk.
+
+    advance(progress) -> progress, positions (replicas, frames, N, 3) in nm of frames `steps` steps
+    apart, and their velocities in nm/ps for Langevin models, or None. The replicas are shared out
+    to all of JAX's devices.
+
+    `advance` raises DynmatchError, naming step, replica and energy, when a replica leaves the realm
+    of numbers or explodes.
+    """
+    box = jnp.asarray(start.box, jnp.float32)
+    tables = potential.tabulate(model.form, model.parameters)
+    lists = NeighbourLists(model.form, start.box, start.n_sites)
+    mesh = devices_for(replicas)
+
+    def force(positions, neighbours):
+        return potential.force(model.form, tables, positions, box, neighbours)
+
+    generator = engine.generator(model.kind, force, model.time_step, model.kT, model.form.types)
+    picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
+    positions = jnp.asarray(start.positions[picked], jnp.float32)
+    keys = random.split(random.PRNGKey(seed), replicas)
+    allocated = 0
+    lists.allocate(positions, allocated)
+    near, _ = lists.update(lists.template, lists.room, positions)
+    states = jax.jit(jax.vmap(lambda k, x, n: generator.init(model.dynamics, k, x, neighbours=n)))(
+        keys, positions, near
+    )
+
+    def chunk(rebuild, room, template, states):
+        """`frames` frames; also whether the lists had room, and no site outran the skin."""
+
+        def block(carry, length):
+            states, enough, kept = carry
+            near, fits = lists.update(template, room, states.position)
+
+            def step(_, states):
+                return jax.vmap(lambda s, n: generator.step(model.dynamics, s, neighbours=n))(
+                    states, near
+                )
+
+            before = states.position
+            states = lax.fori_loop(0, length, step, states)
+            way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
+            return states, enough & fits, kept & (way < (0.5 * SKIN) ** 2)
+
+        def frame(carry, _):
+            blocks, rest = divmod(steps, rebuild)
+            carry = lax.fori_loop(0, blocks, lambda _, c: block(c, rebuild), carry)
+            if rest:
+                carry = block(carry, rest)
+            states = carry[0]
+            v = None
+            if model.kind == "ld":
+                v = jax.vmap(lambda s: engine.velocity(model.dynamics, s))(states)
+            return carry, (states.position, v)
+
+        yes = jnp.bool_(True)
+        (states, enough, kept), seen = lax.scan(frame, (states, yes, yes), None, length=frames)
+        near, fits = lists.update(template, room, states.position)
+        energies = jax.vmap(lambda x, n: potential.energy(model.form, tables, x, box, n))(
+            states.position, near
+        )
+        seen = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), seen)
+        return states, (enough & fits)[None], kept[None], seen, energies
+
+    @partial(jax.jit, static_argnums=(0, 1))
+    def shared_chunk(rebuild, room, template, states):
+        return spread(partial(chunk, rebuild, room), mesh, (False, True))(template, states)
+
+    def advance(progress: Progress):
+        nonlocal allocated
+        states, last, done, grown, rebuild = progress
+        states = placed(states, mesh, split=True)
+        while True:
+            if grown != allocated:
+                lists.allocate(positions, grown)
+                allocated = grown
+            template = placed(lists.template, mesh, split=False)
+            after, enough, kept, (x, v), energies = shared_chunk(
+                rebuild, lists.room, template, states
+            )
+            exploded = not np.isfinite(np.asarray(after.position)).all()
+            if exploded or (enough.all() and (kept.all() or rebuild == 1)):
+                break
+            if not enough.all():
+                logging.info("a neighbour list overflowed; allocating larger ones")
+                grown += 1
+            else:
+                rebuild = max(1, rebuild // 2)
+                logging.info("a site outran the skin; rebuilding every %d steps", rebuild)
+        x = np.asarray(x)
+        energies = _require_sound(x, done, steps, energies, last, start)
+        v = None if v is None else np.asarray(v)
+        return Progress(after, energies, done + 1, grown, rebuild), x, v
+
+    return Progress(states, np.full(replicas, np.nan), 0, allocated, REBUILD), advance
+
+
+def _require_sound(
+    x: np.ndarray,
+    number: int,
+    steps: int,
+    energies: Array,
+    last: np.ndarray,
+    start: SiteTrajectory,
+) -> np.ndarray:
+    """Raise DynmatchError when frames x (replicas, F, N, 3) are not finite or have exploded.
+
+    A site that moves by more than half the box between two frames has left the liquid.
+    Returns the energies (replicas,), kJ/mol, of the last frames.
+    """
+    energies = np.asarray(energies, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        way = np.abs(np.diff(x, axis=1)).max(axis=(2, 3))
+        bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < 0.5 * np.min(start.box))
+    if bad.any() or not np.isfinite(energies).all():
+        replica = int(np.argmax(bad.any(axis=1) | ~np.isfinite(energies)))
+        frame = int(np.argmax(bad[replica])) + 1 if bad[replica].any() else x.shape[1] - 1
+        step = (number * x.shape[1] + frame + 1) * steps
+        raise DynmatchError(
+            f"the simulation of the model broke down before step {step} in replica {replica}: "
+            f"energy {energies[replica]:.5g} kJ/mol, {x.shape[1] * steps} steps earlier "
+            f"{last[replica]:.5g} kJ/mol; shorten the time step or train longer"
+        )
+    return energies

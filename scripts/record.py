@@ -1,0 +1,31 @@
+"""Summary, config, versions and run times as pages for `snakemake --report`."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from dynmatch import pages
+from dynmatch.files import replacing
+from dynmatch.log import rule_log
+
+
+def main(snakemake) -> None:
+    files, params = snakemake.input, snakemake.params
+    models = []
+    for run, path in zip(params.runs, files.models, strict=True):
+        with open(path, encoding="utf-8") as file:
+            models.append((run, yaml.safe_load(file)))
+    texts = {
+        "summary": pages.table("Models against the reference", pd.read_csv(files.summary)),
+        "config": pages.text("Config, with every default", pages.as_yaml(params.config)),
+        "versions": pages.table("Models and versions", pages.versions(models)),
+        "times": pages.table("Run times", pages.run_times(Path(params.benchmarks))),
+    }
+    for name, content in texts.items():
+        with replacing(snakemake.output[name]) as path:
+            path.write_text(content, encoding="utf-8")
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821

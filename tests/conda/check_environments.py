@@ -1,0 +1,75 @@
+"""Every rule's conda environment holds all that its script imports: `make test-conda`.
+
+A Python script in a conda environment also sees the packages of the snakemake that launched it: a
+run that passes proves nothing. Here, the environment's own interpreter imports what the script and
+the library below it import, in isolated mode, where it sees its own packages only.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from test_environments import RULES, library_of, quoted, script  # noqa: E402
+
+from dynmatch.sources import imports  # noqa: E402
+
+SMOKE = ["--configfile", ROOT / "config.yaml", ROOT / "presets" / "smoke.yaml"]
+IMPORT = """
+import importlib, sys
+sys.path.append(sys.argv[1])
+for name in sys.argv[2:]:
+    parent, _, last = name.rpartition(".")
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        # it may be something that a module holds
+        if not parent or not hasattr(importlib.import_module(parent), last):
+            raise
+outside = [p for p in sys.path[:-1] if not p.startswith(sys.prefix)]
+assert not outside, outside
+print(*sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)))
+"""
+
+
+def snakemake(*options: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--use-conda", *options, *SMOKE]
+    call = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+    assert call.returncode == 0
+    return call.stdout
+
+
+@pytest.fixture(scope="session")
+def environments() -> dict[str, Path]:
+    """Folder of each environment, by the name of its file; made where it is not there yet."""
+    if shutil.which("conda") is None:
+        pytest.skip("conda is not installed here")
+    snakemake("--conda-create-envs-only")
+    listed = snakemake("--list-conda-envs")
+    return {
+        Path(file).name: ROOT / folder
+        for file, folder in re.findall(r"^(\S+\.yaml)\s+(?:\S+\s+)?(\S+)$", listed, flags=re.M)
+    }
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_environment_holds_all_that_the_rule_imports(rule, environments):
+    (file,) = quoted(rule, "conda")
+    python = environments[Path(file).name] / "bin" / "python"
+    names = set()
+    for path in {script(rule), *library_of(rule)}:
+        names |= {name for name in imports(path) if not name.startswith("snakemake")}
+    call = subprocess.run(
+        [python, "-I", "-c", IMPORT, ROOT / "scripts", *sorted(names)],
+        env={"PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert call.returncode == 0, call.stderr[-2000:]
+    assert "snakemake" not in call.stdout.split()

@@ -1,0 +1,60 @@
+"""The smoke preset through profiles/slurm, on a real Slurm: `make test-slurm`."""
+
+import pandas as pd
+import pytest
+from cluster import jobs, snakemake
+
+SINGLE = ["reference", "projection", "reference_observables"]
+OF_EACH_MODEL = ["training", "validation", "observables"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The whole chain; training asks for a GPU, which Slurm only counts here."""
+    folder = tmp_path_factory.mktemp("smoke")
+    options = [
+        "--set-resources",
+        "training:gpu=1",
+        "--slurm-init-seconds-before-status-checks",
+        "2",
+    ]
+    call = snakemake(folder, "slurm", *options)
+    assert call.returncode == 0, call.stdout[-5000:]
+    return folder
+
+
+def test_both_models_are_compared_with_the_reference(folder):
+    summary = pd.read_csv(folder / "results" / "smoke" / "summary.csv")
+    chosen = summary.set_index(["model", "observable", "metric"]).value
+    for model in ("bd", "ld"):
+        for metric in (("rdf", "mae"), ("adf", "mae"), ("msd", "log_rmse"), ("diffusion", "ratio")):
+            assert chosen[(model, *metric)] > 0
+    figures = folder / "results" / "smoke" / "figures"
+    assert (figures / "water_overview.png").stat().st_size > 10_000
+
+
+def test_every_rule_is_a_job_and_the_short_ones_share_one(folder):
+    done = jobs()
+    assert set(done.state) == {"COMPLETED"}
+    # its name goes on with those of its rules
+    rules = done.rule.str.replace(r"^report_.*", "report", regex=True)
+    assert sorted(rules) == sorted([*SINGLE, *2 * OF_EACH_MODEL, "report"])
+
+
+def test_jobs_that_ask_for_a_gpu_get_one_in_its_partition(folder):
+    done = jobs()
+    training = done.rule == "training"
+    assert set(done.partition[training]) == {"gpu"}
+    assert set(done.partition[~training]) == {"cpu"}
+
+
+def test_generic_profile_submits_and_waits(folder):
+    """One more job, by the commands that profiles/cluster-generic gives for this scheduler."""
+    summary = folder / "results" / "smoke" / "summary.csv"
+    before = summary.read_bytes()
+    summary.unlink()
+    count = len(jobs())
+    call = snakemake(folder, "cluster-generic", "--", str(summary.relative_to(folder)))
+    assert call.returncode == 0, call.stdout[-5000:]
+    assert summary.read_bytes() == before
+    assert len(jobs()) == count + 1
