@@ -33,7 +33,7 @@ from dynmatch.trajectory import SiteTrajectory, site_topology
 SITES = 64
 EDGE = 1.3 * 4 / 3
 LENGTH, SPACING = 48.0, 0.4
-REPLICAS = 4
+REPLICAS = 2
 TIME_STEP = 0.008
 
 
