@@ -2,7 +2,7 @@
 
 What a shell is given in README.md and docs/ falls into four classes. `make` and `snakemake` are run
 dry here, in a copy of the workflow, and in earnest by `test_workflow.py`; engines run exported
-models; one command is of another kind. The rest needs what no test has, and the text says so.
+models; some commands are of other kinds. The rest needs what no test has, and the text says so.
 """
 
 import os
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,14 @@ from dynmatch.export import lammps, openmm_files
 from dynmatch.model import Model, save
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MADE_DRY = r"make |(\.venv/bin/)?snakemake "
+MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda)"
 MODEL_RUNS = r"cd results/laptop/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
 OTHERS = r"grep -n __use_yte__|\.venv/bin/pytest$"
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",
     r"\.venv/bin/python examples/methanol": r"11 minutes",
     r"python -m benchmarks": r"needs a quiet machine",
+    r"snakemake --use-conda": r"needs conda",
 }
 """Commands that no test runs, and what the paragraph around them must say they need."""
 
@@ -69,7 +71,7 @@ def network_results(tmp_path_factory):
 def clone(tmp_path_factory):
     """A copy of the workflow with the environment where the commands expect it."""
     folder = tmp_path_factory.mktemp("clone")
-    for part in (*PARTS, "examples", "Makefile", "requirements.lock", "tests"):
+    for part in (*PARTS, "examples", "Makefile", "requirements.lock"):
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -90,16 +92,17 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands() -> dict[str, str]:
-    """Every command of the pages, in blocks and in the text, and all that is said around it."""
+    """Every command of the pages, in blocks and in the text, and the paragraphs around it."""
     around: dict[str, str] = {}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
         words = r"`((?:make|snakemake|pip|python|\.venv/bin/\S+) [^`]*)`"
         for command in [*lines, *re.findall(words, text)]:
-            paragraphs = [part for part in text.split("\n\n") if command in part]
             typed = command.split("  #")[0].rstrip()
-            around[typed] = around.get(typed, "") + " ".join(paragraphs)
+            for before, paragraph in pairwise(["", *text.split("\n\n")]):
+                if command in paragraph:
+                    around[typed] = around.get(typed, "") + before + paragraph
     return around
 
 
