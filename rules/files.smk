@@ -95,8 +95,10 @@ def figure_tables(wildcards):
 
 def figure_files():
     """Every figure of every system: parameters can be recovered where they are known, models
-    compared where there are baselines, and only a user's own sites may be of several types."""
+    compared where there are baselines, atoms shown where they were simulated, and only a user's
+    own sites may be of several types."""
     special = {
+        "snapshot": WATER_SYSTEMS,
         "sites": OWN_SYSTEMS,
         "recovery": KNOWN_SYSTEMS,
         "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
@@ -104,7 +106,7 @@ def figure_files():
     return [
         f"<results>/figures/{system}_{figure}.{suffix}"
         for system in SYSTEMS
-        for figure in FIGURE_TABLES
+        for figure in [*FIGURE_TABLES, "snapshot"]
         for suffix in ("pdf", "png")
         if system in special.get(figure, SYSTEMS)
     ]
