@@ -107,6 +107,10 @@ def test_bonds_keep_the_length_of_the_reference(example):
 def test_each_type_has_a_friction_and_a_mass(example):
     model = yaml.safe_load((example / "methanol" / "ld" / "seed-1" / "model.yaml").read_text())
     assert set(model["types"]) == {"ME", "OH"}
+    assert [(site["name"], site["atoms"]) for site in model["mapping"]] == [
+        ("ME", "name C"),
+        ("OH", "name O H"),
+    ]
     masses = [model["types"][name]["mass_over_alpha2"] for name in ("ME", "OH")]
     assert masses == pytest.approx([15.035, 17.007], rel=0.2)
 
