@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.timing import first_cores
 from dynmatch import potential
 from dynmatch.model import Model
-from dynmatch.simulation import SKIN
+from dynmatch.neighbour_lists import SKIN
 from dynmatch.trajectory import SiteTrajectory
 
 NODES = 1000
