@@ -1,8 +1,9 @@
 """Commands and examples of the documentation are run as they stand.
 
 What a shell is given in README.md and docs/ falls into four classes. `make` and `snakemake` are run
-dry here, in a copy of the workflow, and in earnest by `test_workflow.py`; engines run exported
-models; one command is of another kind. The rest needs what no test has, and the text says so.
+dry here, in a copy of the workflow, and in earnest by `test_workflow.py`, which makes the report as
+well; engines run exported models; two commands are of other kinds. The rest needs what no test has,
+and the text says so.
 """
 
 import os
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,14 @@ from dynmatch.export import lammps, openmm_files
 from dynmatch.model import Model, save
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MADE_DRY = r"make |(\.venv/bin/)?snakemake "
+MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report)"
 MODEL_RUNS = r"cd results/laptop/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
-OTHERS = r"grep -n __use_yte__|\.venv/bin/pytest$"
+OTHERS = r"grep -n __use_yte__|\.venv/bin/pytest$|\.venv/bin/snakemake --report"
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",
     r"\.venv/bin/python examples/methanol": r"11 minutes",
     r"python -m benchmarks": r"needs a quiet machine",
+    r"snakemake --use-conda": r"needs conda",
 }
 """Commands that no test runs, and what the paragraph around them must say they need."""
 
@@ -69,7 +72,7 @@ def network_results(tmp_path_factory):
 def clone(tmp_path_factory):
     """A copy of the workflow with the environment where the commands expect it."""
     folder = tmp_path_factory.mktemp("clone")
-    for part in (*PARTS, "examples", "Makefile", "requirements.lock", "tests"):
+    for part in (*PARTS, "examples", "Makefile", "requirements.lock"):
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -90,22 +93,22 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands() -> dict[str, str]:
-    """Every command of the pages, in blocks and in the text, and all that is said around it."""
+    """Every command of the pages, in blocks and in the text, and the paragraphs around it."""
     around: dict[str, str] = {}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
         words = r"`((?:make|snakemake|pip|python|\.venv/bin/\S+) [^`]*)`"
         for command in [*lines, *re.findall(words, text)]:
-            paragraphs = [part for part in text.split("\n\n") if command in part]
             typed = command.split("  #")[0].rstrip()
-            around[typed] = around.get(typed, "") + " ".join(paragraphs)
+            for before, paragraph in pairwise(["", *text.split("\n\n")]):
+                if command in paragraph:
+                    around[typed] = around.get(typed, "") + before + paragraph
     return around
 
 
 def dry_runs() -> list[str]:
-    """The commands that can be run dry; those with a name to be put in are left to their page."""
-    return [each for each in commands() if re.match(MADE_DRY, each) and "mine.yaml" not in each]
+    return [each for each in commands() if re.match(MADE_DRY, each)]
 
 
 def test_every_command_is_run_or_says_what_it_needs():
@@ -125,8 +128,6 @@ def test_commands_of_make_and_snakemake(clone, command):
         call = ["make", "-n", *words]
     else:
         trial = [] if {"--unlock", "--dry-run"} & set(words) else ["--dry-run"]
-        if "--report" in words:  # of results, which this copy does not have; see test_workflow.py
-            words = []
         call = [sys.executable, "-m", "snakemake", *words, *trial]
     done = subprocess.run(call, cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
