@@ -13,6 +13,8 @@ OBSERVABLES = [
     "pmf",
     "free_energy_q",
     "free_energy_r_theta",
+    "rdf_by_type",
+    "bonded",
 ]
 
 
@@ -57,6 +59,7 @@ FIGURE_TABLES = {
     "autocorrelations": ["vacf", "scattering", "survival"],
     "van_hove": ["van_hove"],
     "free_energy": ["pmf", "free_energy_q", "free_energy_r_theta"],
+    "sites": ["rdf_by_type", "bonded"],
     "recovery": ["history", "model", "pmf"],
     "comparison": ["summary"],
 }
@@ -91,9 +94,10 @@ def figure_tables(wildcards):
 
 
 def figure_files():
-    """Every figure of every system: parameters can be recovered where they are known, and models
-    compared where there are baselines."""
+    """Every figure of every system: parameters can be recovered where they are known, models
+    compared where there are baselines, and only a user's own sites may be of several types."""
     special = {
+        "sites": OWN_SYSTEMS,
         "recovery": KNOWN_SYSTEMS,
         "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
     }

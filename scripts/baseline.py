@@ -12,11 +12,10 @@ def main(snakemake) -> None:
     params, wildcards = snakemake.params, snakemake.wildcards
     configure(params.device, snakemake.threads)
     # imported here: JAX reads its settings when it is imported
-    import numpy as np
     import pandas as pd
 
     from dynmatch.baselines import fit, with_dynamics
-    from dynmatch.loop import einstein_friction
+    from dynmatch.loop import einstein_friction, mean_mass
     from dynmatch.model import save
     from dynmatch.trajectory import read
     from dynmatch.units import BOLTZMANN
@@ -34,12 +33,13 @@ def main(snakemake) -> None:
     )
     with replacing(snakemake.output.history) as path:
         pd.DataFrame(history).to_csv(path, index=False, float_format="%.8g")
-    friction = einstein_friction(trajectory, BOLTZMANN * params.temperature)
+    types = model.form.types
+    friction = einstein_friction(trajectory, BOLTZMANN * params.temperature, types)
     for dynamics in params.dynamics:
         complete = with_dynamics(
             model,
             dynamics,
-            float(np.mean(trajectory.masses)),
+            mean_mass(trajectory, types),
             friction,
             params.baselines["thermostat"],
             params.training["bd"]["time_step"],

@@ -1,8 +1,11 @@
 """Files of a trained model for LAMMPS and OpenMM."""
 
+import logging
 from pathlib import Path
 
 from dynmatch.backend import configure
+from dynmatch.errors import DynmatchError
+from dynmatch.files import replacing
 from dynmatch.log import rule_log
 
 
@@ -18,8 +21,13 @@ def main(snakemake) -> None:
     marks = snakemake.wildcards
     name = f"{marks.system}, {marks.model}, seed {marks.seed}"
     folder = Path(snakemake.output.folder)
-    lammps.write(folder / "lammps", model, start, name)
     openmm_files.write(folder / "openmm", model, start)
+    try:
+        lammps.write(folder / "lammps", model, start, name)
+    except DynmatchError as reason:
+        logging.warning("no files for LAMMPS: %s", reason)
+        with replacing(folder / "not-written.txt") as path:
+            path.write_text(f"No files for LAMMPS: {reason}.\n", encoding="utf-8")
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

@@ -35,7 +35,7 @@ def scale(window):
     """From four windows of the same kind, so that no feature is constant."""
     noise = np.random.default_rng(2).normal(size=(4, *window.shape))
     windows = jax.jit(jax.vmap(lambda x: judge.window_features(FORM, x, x, BOX)))
-    return judge.standard_scale(windows(window + 0.03 * noise))
+    return judge.standard_scale(windows(window + 0.03 * noise), FORM)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_optimal_linear_classifier_has_the_closed_form_gap():
 def test_standardised_features_of_the_reference_have_unit_size():
     """Zero mean and unit variance of scalars, unit mean square of vector components."""
     features = random_features(11, shift=0.3)
-    plain = judge.standardise(judge.standard_scale(features), features)
+    plain = judge.standardise(judge.standard_scale(features, FORM), features)
     np.testing.assert_allclose(np.mean(plain.rank0, (0, 1)), 0.0, atol=1e-12)
     np.testing.assert_allclose(np.std(plain.rank0, (0, 1)), 1.0, rtol=1e-12)
     np.testing.assert_allclose(np.mean(plain.rank1**2, (0, 1, 2)), 1.0, rtol=1e-12)

@@ -108,6 +108,13 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
         "pmf": (r, w),
         "free_energy_q": (q, THERMAL * q**2),
         "free_energy_r_theta": (pair_r, pair_cosine, np.where(pair_r > 0.2, energy, np.nan)),
+        "rdf_by_type": (np.repeat(["A-A", "A-B"], len(r)), np.tile(r, 2), np.tile(rdf, 2)),
+        "bonded": (
+            np.repeat(["A-B", "A-B-A"], 50),
+            np.repeat(["r_nm", "cos_theta"], 50),
+            np.tile(cosines, 2),
+            np.full(100, 0.5),
+        ),
     }
     tables = {}
     for name, columns in values.items():

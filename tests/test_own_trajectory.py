@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 
 from dynmatch.errors import DynmatchError
+from dynmatch.internal import molecules_of
 from dynmatch.mapping import map_sites, site_bonds
-from dynmatch.own_trajectory import molecules_of, project_own
+from dynmatch.own_trajectory import project_own
 
 EDGE = 1.6
 SPACING = 0.1
 TEMPERATURE = 300.0
 FRAMES = 30
 MOLECULES = 27
-SITES = [{"name": "ME", "atoms": "name C or name H1"}]
-TWO_TYPES = [*SITES, {"name": "OH", "atoms": "name O or name H2"}]
+SITES = [
+    {"name": "ME", "atoms": "name C or name H1"},
+    {"name": "OH", "atoms": "name O or name H2"},
+]
 CARBON, OXYGEN, HYDROGEN = 12.011, 15.999, 1.008
 
 
@@ -81,31 +84,26 @@ def test_sites_are_the_centres_of_mass_of_their_groups_followed_through_the_box(
     sites = project(folder, f"run.{suffix}")
     atoms = xyz.reshape(FRAMES, MOLECULES, 4, 3)
     methyl = (HYDROGEN * atoms[:, :, 0] + CARBON * atoms[:, :, 1]) / (HYDROGEN + CARBON)
+    hydroxyl = (OXYGEN * atoms[:, :, 2] + HYDROGEN * atoms[:, :, 3]) / (OXYGEN + HYDROGEN)
+    expected = np.stack([methyl, hydroxyl], 2).reshape(FRAMES, -1, 3)
     # in one of the images: what it is at the start is not in the file
-    apart = sites.positions - methyl
+    apart = sites.positions - expected
     apart -= EDGE * np.round(apart[0] / EDGE)
     np.testing.assert_allclose(apart, 0, atol=2e-3 if suffix == "xtc" else 1e-5)
+    bond = sites.positions[:, 1::2] - sites.positions[:, ::2]
+    assert np.linalg.norm(bond, axis=-1).max() < 0.3, "sites of a molecule stay together"
     assert sites.frame_spacing == pytest.approx(SPACING)
     np.testing.assert_allclose(sites.box, EDGE, rtol=1e-6)
-    np.testing.assert_allclose(sites.masses, HYDROGEN + CARBON, rtol=1e-4)
+    np.testing.assert_allclose(sites.masses[:2], [HYDROGEN + CARBON, OXYGEN + HYDROGEN], rtol=1e-4)
 
 
-def test_sites_are_bonded_where_their_atoms_are():
-    topology = methanol_like()
-    sites = map_sites(topology, TWO_TYPES)
-    bonds = site_bonds(topology, sites)
+def test_sites_carry_the_bonds_of_their_atoms(files):
+    sites = project(files[0], "run.h5")
+    bonds = [(a.index, b.index) for a, b in sites.topology.bonds]
     assert bonds == [(2 * k, 2 * k + 1) for k in range(MOLECULES)]
-    assert [site.name for site in sites][:4] == ["ME", "OH", "ME", "OH"]
-    molecules = molecules_of(len(sites), bonds)
+    assert [atom.name for atom in sites.topology.atoms][:4] == ["ME", "OH", "ME", "OH"]
+    molecules = molecules_of(sites.n_sites, bonds)
     assert [list(each) for each in molecules] == [[2 * k, 2 * k + 1] for k in range(MOLECULES)]
-
-
-def test_what_the_potential_cannot_describe_is_refused(files):
-    with pytest.raises(DynmatchError, match=r"reference.sites: there are types ME, OH, and"):
-        project(files[0], "run.h5", sites=TWO_TYPES)
-    alike = [site | {"name": "A"} for site in TWO_TYPES]
-    with pytest.raises(DynmatchError, match=r"there are sites bonded to each other"):
-        project(files[0], "run.h5", sites=alike)
 
 
 def test_every_file_is_a_replica(files):

@@ -65,7 +65,7 @@ def fit(
         )
         return trained.model, trained.history, trained.minutes
     form, parameters = loop.start_potential(trajectory, kT, potential_settings)
-    mass = float(np.mean(trajectory.masses))
+    mass = loop.mean_mass(trajectory, form.types)
     key = jax.random.PRNGKey(seed)
     history = []
     rates = StartRates(**training_settings["start"]["rates"])
@@ -112,15 +112,15 @@ def fit(
 def with_dynamics(
     model: Model,
     dynamics: str,
-    mass: float,
-    einstein_friction: float,
+    mass: float | np.ndarray,
+    einstein_friction: float | np.ndarray,
     collision_rate: float,
     brownian_time_step: float,
 ) -> Model:
     """`model` with one of the dynamics above.
 
-    mass               real mass of a site, amu
-    einstein_friction  kB T / D of the reference, amu/ps
+    mass               real mass of a site, amu, or (T,) of each type
+    einstein_friction  kB T / D of the reference, amu/ps, or (T,) of each type
     collision_rate     gamma / m of the thermostat, 1/ps
     brownian_time_step ps
     """

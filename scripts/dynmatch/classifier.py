@@ -13,6 +13,10 @@ and displacements give a few scalars, vectors and tensors per site; their inner 
 small network, and the score is the mean over sites. It is invariant under permutation of sites,
 rotation, translation and periodic images, and sees space and time at once.
 
+Where there are several types of sites, every type of neighbour has channels of its own, and every
+type of site mixtures of its own. Sites at most three bonds apart are then not neighbours: of them
+the directions are seen, summed over the sites of a type, as vectors of rank 1.
+
 The mean displacement of all sites is removed: total momentum is conserved in the all-atom system,
 whereas each coarse-grained site has a bath of its own, and the drift of the whole box is not
 dynamics.
@@ -33,7 +37,11 @@ TENSOR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
 
 @dataclass(frozen=True)
 class ClassifierForm:
-    """What is fixed before training: range (nm), radial channels, mixtures and hidden widths."""
+    """What is fixed before training: range (nm), radial channels, mixtures and hidden widths.
+
+    types  (N,) of the sites; empty where there is one only
+    linked pairs of sites at most three bonds apart, both ways; only with `types`
+    """
 
     cutoff: float
     inner: float
@@ -42,6 +50,14 @@ class ClassifierForm:
     vectors: int = 8
     tensors: int = 4
     hidden: tuple[int, ...] = (32, 32)
+    types: tuple[int, ...] = ()
+    linked: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def members(self) -> list[np.ndarray]:
+        """The sites of each type."""
+        types = np.array(self.types)
+        return [np.flatnonzero(types == number) for number in range(types.max() + 1)]
 
 
 class FrameFeatures(NamedTuple):
@@ -73,15 +89,27 @@ def frame_features(form: ClassifierForm, positions: Array, box: Array) -> FrameF
     r2 = jnp.where(self_pair, 1.0, jnp.sum(d * d, -1))
     r = jnp.sqrt(r2)
     u = d / r[..., None]
+    linked = np.zeros((n, n), bool)
+    linked[tuple(np.array(form.linked, int).reshape(-1, 2).T)] = True
     near = (r < form.cutoff) & ~self_pair
+    if form.types:
+        near &= ~linked
     smooth = jnp.where(near, (1.0 - (jnp.minimum(r, form.cutoff) / form.cutoff) ** 2) ** 2, 0.0)
     width = (form.cutoff - form.inner) / form.channels
     centres = form.inner + width * (np.arange(form.channels, dtype=np.float32) + 0.5)
     h = smooth[..., None] * jnp.exp(-0.5 * ((r[..., None] - centres) / width) ** 2)
     tensor = jnp.stack([u[..., a] * u[..., b] - (a == b) / 3.0 for a, b in TENSOR], -1)
     basis = jnp.concatenate([jnp.ones((n, n, 1)), u, tensor], -1)
-    moments = jnp.einsum("ijk,ijc->ikc", basis, h)
-    return FrameFeatures(moments[:, 0], moments[:, 1:4], moments[:, 4:])
+    if not form.types:
+        moments = jnp.einsum("ijk,ijc->ikc", basis, h)
+        return FrameFeatures(moments[:, 0], moments[:, 1:4], moments[:, 4:])
+    moments = jnp.concatenate(
+        [jnp.einsum("ijk,ijc->ikc", basis[:, sites], h[:, sites]) for sites in form.members], -1
+    )
+    ties = jnp.where(linked[..., None], u, 0.0)
+    directions = jnp.stack([jnp.sum(ties[:, sites], 1) for sites in form.members], -1)
+    rank1 = jnp.concatenate([moments[:, 1:4], directions], -1)
+    return FrameFeatures(moments[:, 0], rank1, moments[:, 4:])
 
 
 def frames_features(form: ClassifierForm, positions: Array, box: Array) -> FrameFeatures:
@@ -124,8 +152,23 @@ class Scale(NamedTuple):
     scale2: Array
 
 
-def standard_scale(features: WindowFeatures) -> Scale:
-    """Mean and root mean square of every feature over windows (W, N, ...) of the reference."""
+def standard_scale(features: WindowFeatures, form: ClassifierForm) -> Scale:
+    """Mean and root mean square of every feature over windows (W, N, ...) of the reference.
+
+    Of all sites together, or of each type on its own and then of every site (N, ...) by its type.
+    """
+    if not form.types:
+        return _standard_scale(features)
+    of_types = [
+        _standard_scale(jax.tree.map(lambda a, sites=sites: a[:, sites], features))
+        for sites in form.members
+    ]
+    types = jnp.array(form.types)
+    scale = Scale(*(jnp.stack(values)[types] for values in zip(*of_types, strict=True)))
+    return scale._replace(scale1=scale.scale1[:, None], scale2=scale.scale2[:, None])
+
+
+def _standard_scale(features: WindowFeatures) -> Scale:
     mean0 = jnp.mean(features.rank0, (0, 1))
     scale0 = jnp.std(features.rank0, (0, 1))
     scale1 = jnp.sqrt(jnp.mean(features.rank1**2, (0, 1, 2)))
@@ -147,6 +190,29 @@ def standardise(scale: Scale, features: WindowFeatures) -> WindowFeatures:
     )
 
 
+class TypedDense(nn.Module):
+    """A linear map with a kernel for every type of site.
+
+    Of scalars (..., N, F), with a bias; or, without `use_bias`, of the components of vectors and
+    tensors (..., N, K, F).
+    """
+
+    size: int
+    types: tuple[int, ...]
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        types, count = jnp.array(self.types), max(self.types) + 1
+        # each type is a layer of its own: it does not count in the fan-in
+        start = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", batch_axis=0)
+        kernel = self.param("kernel", start, (count, x.shape[-1], self.size))[types]
+        if not self.use_bias:
+            return jnp.einsum("...nkf,nfo->...nko", x, kernel)
+        bias = self.param("bias", nn.initializers.zeros, (count, self.size))[types]
+        return jnp.einsum("...nf,nfo->...no", x, kernel) + bias
+
+
 class Classifier(nn.Module):
     """Scores (..., N) of the sites from standardised features; the window's score is their mean."""
 
@@ -157,9 +223,14 @@ class Classifier(nn.Module):
         form = self.form
 
         def mixture(x, size):
+            if form.types:
+                return TypedDense(size, form.types, use_bias=False)(x)
             return nn.Dense(size, use_bias=False)(x)
 
-        scalars = nn.Dense(form.scalars)(features.rank0)
+        if form.types:
+            scalars = TypedDense(form.scalars, form.types)(features.rank0)
+        else:
+            scalars = nn.Dense(form.scalars)(features.rank0)
         vectors = mixture(features.rank1, form.vectors)
         tensors = mixture(features.rank2, form.tensors)
         vv = jnp.einsum("...ka,...kb->...ab", vectors, vectors)

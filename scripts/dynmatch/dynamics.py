@@ -9,7 +9,7 @@ Only alpha/gamma (Brownian), gamma/alpha and m/alpha^2 (Langevin) can be identif
 trajectories. gamma has units amu/ps, m amu, alpha none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -20,7 +20,10 @@ KINDS = ("bd", "ld")
 
 
 class Dynamics(NamedTuple):
-    """Friction gamma (amu/ps), time scaling alpha (1) and site mass (amu), all positive scalars."""
+    """Friction gamma (amu/ps), time scaling alpha (1) and site mass (amu), all positive.
+
+    Scalars; where there are several types of sites, gamma and mass are arrays (T,) over types.
+    """
 
     gamma: Array
     alpha: Array
@@ -76,28 +79,38 @@ def brownian(force: Callable, shift: Callable, dt: Array, kT: float, gamma: Arra
     return init_fn, apply_fn
 
 
-def generator(kind: str, force: Callable, time_step: float, kT: float) -> Generator:
+def per_site(value: Array, types: Sequence[int] | None) -> Array:
+    """A value over types (T,) as a column (N, 1) over sites of these types; the value itself where
+    `types` is None."""
+    return value if types is None else value[jnp.array(types)][:, None]
+
+
+def generator(
+    kind: str, force: Callable, time_step: float, kT: float, types: Sequence[int] | None = None
+) -> Generator:
     """The Brownian ("bd") or Langevin ("ld") generator with time step `time_step` in t (ps).
 
-    Langevin steps are JAX-MD's BAOAB (`simulate.nvt_langevin`); its `gamma` is the rate gamma/m.
+    `types` (N,) are those of the sites, None where there is one only. Langevin steps are JAX-MD's
+    BAOAB (`simulate.nvt_langevin`); its `gamma` is the rate gamma/m.
     """
     shift = space.free()[1]
 
     def stepper(dynamics: Dynamics):
         dt = dynamics.alpha * time_step
+        gamma = per_site(dynamics.gamma, types)
         if kind == "bd":
-            return brownian(force, shift, dt, kT, dynamics.gamma)
-        rate = dynamics.gamma / dynamics.mass
+            return brownian(force, shift, dt, kT, gamma)
+        rate = gamma / per_site(dynamics.mass, types)
         return simulate.nvt_langevin(force, shift, dt, kT, rate, center_velocity=False)
 
     def init(dynamics: Dynamics, key: Array, positions: Array, **kwargs):
         if kind == "ld":
-            kwargs["mass"] = dynamics.mass
+            kwargs["mass"] = per_site(dynamics.mass, types)
         return stepper(dynamics)[0](key, positions, **kwargs)
 
     def step(dynamics: Dynamics, state, **kwargs):
         if kind == "ld":
-            state = state.set(mass=dynamics.mass)
+            state = state.set(mass=per_site(dynamics.mass, types))
         return stepper(dynamics)[1](state, **kwargs)
 
     return Generator(init, step)

@@ -79,11 +79,18 @@ def learning_data(
 
 
 def potential_of_mean_force(
-    trajectory: SiteTrajectory, kT: float, spacing: float, bin_width: float = 0.005
+    trajectory: SiteTrajectory,
+    kT: float,
+    spacing: float,
+    bin_width: float = 0.005,
+    pairs: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """-kB T ln g(r) where g > 0.01: distances (nm) and energies (kJ/mol)."""
+    """-kB T ln g(r) where g > 0.01: distances (nm) and energies (kJ/mol).
+
+    `pairs` (P, 2) are the sites that g is taken of; all of them where it is None.
+    """
     stride = max(1, round(spacing / trajectory.frame_spacing))
-    table = rdf(trajectory.frames(slice(None, None, stride)), bin_width)
+    table = rdf(trajectory.frames(slice(None, None, stride)), bin_width, pairs)
     table = table[table.rdf > 0.01]
     return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())
 

@@ -21,16 +21,17 @@ from dynmatch import checkpoint, potential, relative_entropy, training
 from dynmatch.backend import release_memory
 from dynmatch.classifier import ClassifierForm
 from dynmatch.errors import DynmatchError
+from dynmatch.internal import bonds_of, molecules_of
 from dynmatch.learning_data import (
     LearningData,
     learning_data,
-    potential_of_mean_force,
     room_for_neighbours,
 )
 from dynmatch.model import Model
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.rollout import RolloutPlan
 from dynmatch.sources import closure
+from dynmatch.start_potential import start_potential
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
@@ -95,11 +96,11 @@ def train(
     """
     kT = BOLTZMANN * temperature
     data = learning_data(trajectory, settings["lags"], WINDOW_SPACING, settings["smoothing"])
-    mass = float(np.mean(trajectory.masses))
     form, parameters = start_potential(trajectory, kT, potential_settings)
+    mass = mean_mass(trajectory, form.types)
     plan = make_plan(kind, form, kT, data, settings)
     game_settings = make_settings(settings)
-    dynamics = start_dynamics(trajectory, kT, mass, settings["initial"], seed)
+    dynamics = start_dynamics(trajectory, kT, mass, settings["initial"], seed, form.types)
     if structure_only:
         data = replace(data, offsets=data.offsets[:1])
         lag = round(STRUCTURE_LAG / plan.time_step)
@@ -111,6 +112,8 @@ def train(
         inner=0.85 * form.core,
         channels=settings["classifier"]["channels"],
         hidden=tuple(settings["classifier"]["hidden"]),
+        types=form.types or (),
+        linked=form.linked,
     )
     key = random.PRNGKey(seed)
     start_key, game_key = random.split(key)
@@ -143,7 +146,8 @@ def train(
         game, state, reference, progress, settings, kind, kT, folder, fingerprint, begun
     )
     averaged = state.averaged
-    values = {name: float(jnp.exp(averaged["dynamics"][name])) for name in training.DYNAMICS}
+    values = {name: np.asarray(jnp.exp(averaged["dynamics"][name])) for name in training.DYNAMICS}
+    values = {name: value if value.ndim else value.item() for name, value in values.items()}
     model = Model(
         kind=kind,
         form=form,
@@ -166,53 +170,64 @@ def train(
     return Trained(model, progress.history, progress.start, ended_by, converged, seconds / 60)
 
 
-def start_potential(
-    trajectory: SiteTrajectory, kT: float, settings: dict
-) -> tuple[potential.PotentialForm, dict]:
-    """Form and start parameters: u(r) = -kB T ln g(r), continued by the core, and E near zero."""
-    r, w = potential_of_mean_force(trajectory, kT, spacing=1.0)
-    core = float(r[0] * (max(w[0], kT) / kT) ** (1 / 12))
-    form = potential.PotentialForm(
-        cutoff=settings["cutoff"],
-        three_body_cutoff=settings["three_body_cutoff"],
-        core=core,
-        thermal_energy=kT,
-        pair_basis=settings["pair_basis"],
-        radial_channels=settings["radial_channels"],
-        degree=settings["degree"],
-        hidden=tuple(settings["hidden"]),
-    )
-    parameters = potential.initialise(form, random.PRNGKey(0))
-    inside = r < form.cutoff
-    below = np.arange(0.5 * core, r[0], 0.005)
-    wall = w[0] + kT * (potential.core_energy(form, below) - potential.core_energy(form, r[:1]))
-    coefficients = potential.fit_pair(
-        form, np.concatenate([below, r[inside]]), np.concatenate([wall, w[inside]])
-    )
-    parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
-    return form, parameters
+def mean_mass(
+    trajectory: SiteTrajectory, types: tuple[int, ...] | None = None
+) -> float | np.ndarray:
+    """Mean mass of the sites, amu, or (T,) of the sites of each type."""
+    if types is None:
+        return float(np.mean(trajectory.masses))
+    return np.bincount(types, trajectory.masses) / np.bincount(types)
 
 
-def einstein_friction(trajectory: SiteTrajectory, kT: float) -> float:
-    """kB T/D, amu/ps, of the reference's diffusion constant D."""
+def einstein_friction(
+    trajectory: SiteTrajectory, kT: float, types: tuple[int, ...] | None = None
+) -> float | np.ndarray:
+    """kB T/D, amu/ps, of the reference's diffusion constant D.
+
+    With `types` (N,) of the sites, an array (T,): kB T/(n D) with D of the sites of a type and n
+    the sites of their molecules, whose frictions add up.
+    """
     stride = max(1, round(WINDOW_SPACING / trajectory.frame_spacing))
     coarse = trajectory.frames(slice(None, None, stride))
     length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
-    d = float(diffusion(*msd_samples(coarse, length / 4), length).d_nm2_per_ps.iloc[0])
-    return kT / d
+
+    def friction(sites):
+        d = float(diffusion(*msd_samples(sites, length / 4), length).d_nm2_per_ps.iloc[0])
+        return kT / d
+
+    if types is None:
+        return friction(coarse)
+    molecules = molecules_of(trajectory.n_sites, bonds_of(trajectory.topology))
+    sizes = np.empty(trajectory.n_sites)
+    for molecule in molecules:
+        sizes[molecule] = len(molecule)
+    members = [np.flatnonzero(np.array(types) == number) for number in range(max(types) + 1)]
+    return np.array(
+        [
+            friction(replace(coarse, positions=coarse.positions[:, own], masses=coarse.masses[own]))
+            / np.mean(sizes[own])
+            for own in members
+        ]
+    )
 
 
 def start_dynamics(
-    trajectory: SiteTrajectory, kT: float, mass: float, initial: dict, seed: int
+    trajectory: SiteTrajectory,
+    kT: float,
+    mass: float | np.ndarray,
+    initial: dict,
+    seed: int,
+    types: tuple[int, ...] | None = None,
 ) -> dict:
     """ln of gamma = kB T/D (Einstein, D of the reference), alpha = 1, m = mean site mass.
 
-    `initial` starts the training wrong on purpose: by gamma_factor and mass_factor, and gamma by
-    a factor drawn from `seed`, log-uniform between 1/gamma_spread and gamma_spread.
+    gamma and m are arrays (T,) where there are `types`. `initial` starts the training wrong on
+    purpose: by gamma_factor and mass_factor, and gamma by a factor drawn from `seed`, log-uniform
+    between 1/gamma_spread and gamma_spread.
     """
     drawn = initial["gamma_spread"] ** np.random.default_rng(seed).uniform(-1.0, 1.0)
     values = {
-        "gamma": einstein_friction(trajectory, kT) * initial["gamma_factor"] * drawn,
+        "gamma": einstein_friction(trajectory, kT, types) * initial["gamma_factor"] * drawn,
         "alpha": 1.0,
         "mass": mass * initial["mass_factor"],
     }

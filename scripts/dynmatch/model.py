@@ -7,7 +7,7 @@ file carries the checksum of the archive and that of its own content.
 import hashlib
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from dynmatch.dynamics import KINDS, Dynamics
 from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
+from dynmatch.molecular import MolecularForm, form_of, record_of
 from dynmatch.potential import PotentialForm
 from dynmatch.units import BOLTZMANN
 
@@ -33,19 +34,19 @@ class Model:
     kind        "bd" or "ld"
     form        the potential's fixed part
     parameters  the potential's learned part, see `potential.initialise`
-    gamma       amu/ps
+    gamma       amu/ps, of every site, or an array (T,) of each type of the form
     alpha       1
-    mass        amu, of every site; not used by "bd"
+    mass        amu, the same; not used by "bd"
     temperature K
     time_step   ps
     """
 
     kind: str
-    form: PotentialForm
+    form: PotentialForm | MolecularForm
     parameters: dict
-    gamma: float
+    gamma: float | np.ndarray
     alpha: float
-    mass: float
+    mass: float | np.ndarray
     temperature: float
     time_step: float
 
@@ -57,6 +58,26 @@ class Model:
     @property
     def dynamics(self) -> Dynamics:
         return Dynamics(*(jnp.float32(x) for x in (self.gamma, self.alpha, self.mass)))
+
+    def of_types(self) -> "dict[str, Model]":
+        """The model with gamma and mass of each type alone, by its name; {} where there is one."""
+        if self.form.types is None:
+            return {}
+        return {
+            name: replace(self, gamma=float(self.gamma[number]), mass=float(self.mass[number]))
+            for number, name in enumerate(self.form.names)
+        }
+
+    def of_mean_site(self) -> "Model":
+        """The model with the mean of gamma and mass over all sites."""
+        if self.form.types is None:
+            return self
+        types = np.array(self.form.types)
+        return replace(
+            self,
+            gamma=float(np.mean(np.asarray(self.gamma, np.float64)[types])),
+            mass=float(np.mean(np.asarray(self.mass, np.float64)[types])),
+        )
 
     def identifiable(self) -> dict[str, float | None]:
         """What trajectories determine: D0 = kB T alpha/gamma (nm^2/ps), gamma/alpha (amu/ps), and
@@ -77,18 +98,31 @@ def save(path: str | Path, arrays: str | Path, model: Model, record: dict) -> No
     with replacing(arrays) as temporary:
         np.savez(temporary, **flat)
         checksum = _sha256(temporary)
-    form = asdict(model.form)
+    mean = model.of_mean_site()
+    types = {
+        name: {
+            "gamma_amu_per_ps": one.gamma,
+            "mass_amu": one.mass if one.kind == "ld" else None,
+            **one.identifiable(),
+        }
+        for name, one in model.of_types().items()
+    }
+    if model.form.types is None:
+        potential = {**asdict(model.form), "hidden": list(model.form.hidden)}
+    else:
+        potential = record_of(model.form)
     document = {
         "format_version": FORMAT_VERSION,
         "dynamics": model.kind,
         **record,
         "temperature_k": model.temperature,
         "time_step_ps": model.time_step,
-        "gamma_amu_per_ps": model.gamma,
-        "alpha": model.alpha,
-        "mass_amu": model.mass if model.kind == "ld" else None,
-        **model.identifiable(),
-        "potential": {**form, "hidden": list(form["hidden"])},
+        "gamma_amu_per_ps": mean.gamma,
+        "alpha": mean.alpha,
+        "mass_amu": mean.mass if mean.kind == "ld" else None,
+        **mean.identifiable(),
+        **({"types": types} if types else {}),
+        "potential": potential,
         "arrays": Path(arrays).name,
         "arrays_sha256": checksum,
         "dynmatch_version": version_of("dynmatch"),
@@ -126,14 +160,19 @@ def load(path: str | Path) -> Model:
         with np.load(arrays, allow_pickle=False) as archive:
             parameters = unflatten_dict({n: jnp.asarray(archive[n]) for n in archive}, sep="/")
         form = document["potential"]
-        mass = document["mass_amu"]
+        if "types" in document:
+            form = form_of(form)
+            values = [document["types"][name] for name in form.names]
+        else:
+            form = PotentialForm(**{**form, "hidden": tuple(form["hidden"])})
+            values = document
         return Model(
             kind=document["dynamics"],
-            form=PotentialForm(**{**form, "hidden": tuple(form["hidden"])}),
+            form=form,
             parameters=parameters,
-            gamma=float(document["gamma_amu_per_ps"]),
+            gamma=_read(values, "gamma_amu_per_ps"),
             alpha=float(document["alpha"]),
-            mass=1.0 if mass is None else float(mass),
+            mass=_read(values, "mass_amu"),
             temperature=float(document["temperature_k"]),
             time_step=float(document["time_step_ps"]),
         )
@@ -147,6 +186,13 @@ def load(path: str | Path) -> Model:
         ValueError,
     ) as error:
         raise DynmatchError(f"{path}: not a readable model: {error}") from error
+
+
+def _read(values: dict | list[dict], key: str) -> float | np.ndarray:
+    """A number, or an array over types; 1 where a Brownian model has none."""
+    if isinstance(values, list):
+        return np.array([_read(each, key) for each in values])
+    return 1.0 if values[key] is None else float(values[key])
 
 
 def version_of(package: str) -> str:

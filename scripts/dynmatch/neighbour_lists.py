@@ -9,6 +9,8 @@ from jax import Array
 from jax_md import partition, space
 
 from dynmatch import potential
+from dynmatch.errors import DynmatchError
+from dynmatch.molecular import MolecularForm
 from dynmatch.potential import Neighbours, PotentialForm
 
 ALL_PAIRS_UP_TO = 128
@@ -24,9 +26,16 @@ class NeighbourLists:
 
     For large N one search serves both terms: the neighbours of the three-body term are picked
     from those of the pair term.
+
+    Raises DynmatchError when a form that knows the type of every site is of another number of them.
     """
 
-    def __init__(self, form: PotentialForm, box: np.ndarray, n_sites: int):
+    def __init__(self, form: PotentialForm | MolecularForm, box: np.ndarray, n_sites: int):
+        if form.types is not None and len(form.types) != n_sites:
+            raise DynmatchError(
+                f"the model is one of {len(form.types)} sites of given types, and here are "
+                f"{n_sites}; take configurations of the system it was trained on"
+            )
         self._box = jnp.asarray(box, jnp.float32)
         self._inner = form.three_body_cutoff + SKIN
         self._large = n_sites > ALL_PAIRS_UP_TO

@@ -11,11 +11,11 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
+from dynmatch.internal import molecules_of
 from dynmatch.mapping import Site, map_sites, site_bonds, site_topology
 from dynmatch.projection import apply_mapping, make_whole, unwrap
 from dynmatch.trajectory import SiteTrajectory
@@ -60,7 +60,6 @@ def project_own(
     atoms = _load_topology(topology, where)
     sites = map_sites(atoms, definitions, where)
     bonds = site_bonds(atoms, sites)
-    _require_alike(sites, bonds, where)
     matrix = _matrix(sites, atoms.n_atoms)
     positions, times, boxes = [], [], {}
     for path in trajectories:
@@ -89,25 +88,6 @@ def project_own(
     )
     check_units(trajectory, temperature, where)
     return trajectory
-
-
-def _require_alike(sites: Sequence[Site], bonds: Sequence[tuple[int, int]], where: str) -> None:
-    """Raise DynmatchError for what the potential, that of one type of site, cannot describe."""
-    names = list(dict.fromkeys(site.name for site in sites))
-    if len(names) > 1 or bonds:
-        found = f"types {', '.join(names)}" if len(names) > 1 else "sites bonded to each other"
-        raise DynmatchError(
-            f"{where}.sites: there are {found}, and the potential is for one site of one type in "
-            "each molecule; give every molecule one site of one name"
-        )
-
-
-def molecules_of(count: int, bonds: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-    """Sites of each molecule: those that bonds connect; a site without bonds is one by itself."""
-    rows, columns = np.array(bonds, int).reshape(-1, 2).T
-    graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    return [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
 
 
 def check_units(trajectory: SiteTrajectory, temperature: float, where: str) -> None:

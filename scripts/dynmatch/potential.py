@@ -21,11 +21,14 @@ Forces are written out by hand: given the adjoints A_i = dE/dm of every site, a 
 pushed by the gradient of A_i.m with respect to d, and i by the opposite. That is some forty times
 faster than reverse-mode differentiation on a CPU.
 All functions work for one configuration, positions (N, 3) in nm, and are to be vmapped.
+`tabulate`, `energy` and `force` go by the type of the form: those here are for one type of site,
+those of `molecular` for several and for molecules.
 """
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import singledispatch
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -60,7 +63,12 @@ class PotentialForm:
     radial_channels   number of learned radial functions of the moments
     degree            highest rank of the moments
     hidden            widths of the hidden layers of the network E
+    types             None: all sites are of one type
+    linked            none: no site is bonded to another
     """
+
+    types: ClassVar[None] = None
+    linked: ClassVar[tuple] = ()
 
     cutoff: float
     three_body_cutoff: float
@@ -202,21 +210,34 @@ def roughness(parameters: dict) -> Array:
     return jnp.mean(jnp.diff(parameters["pair"]["params"]["coefficients"], 3) ** 2)
 
 
+@singledispatch
 def tabulate(form: PotentialForm, parameters: dict) -> Tables:
     """Turn parameters into tables; differentiable with respect to the parameters."""
+    return Tables(
+        *tabulate_pair(form, parameters["pair"]),
+        radial_table(parameters["radial"]),
+        parameters["network"],
+    )
+
+
+def tabulate_pair(form: PotentialForm, pair: dict) -> tuple[Array, Array]:
+    """The tables of the pair term: force over r and energy, each (TABLE_NODES,)."""
     step = form.cutoff**2 / (TABLE_NODES - 1)
     r = np.sqrt(step * np.arange(TABLE_NODES))
     safe = np.maximum(r, 0.1 * form.core)
     slope = PairSpline(form.pair_basis).apply(
-        parameters["pair"], jnp.asarray(spline_design(form, safe, 1), jnp.float32)
+        pair, jnp.asarray(spline_design(form, safe, 1), jnp.float32)
     ) + jnp.asarray(core_energy(form, safe, 1), jnp.float32)
     pair_force = -form.thermal_energy * slope / jnp.asarray(safe, jnp.float32)
     # u falls from the cutoff inwards by the exact integral of the piecewise linear force
     segments = 0.25 * step * (pair_force[1:] + pair_force[:-1])
     pair_energy = jnp.concatenate([jnp.cumsum(segments[::-1])[::-1], jnp.zeros(1)])
-    return Tables(
-        pair_force, pair_energy, parameters["radial"] @ _bernstein(), parameters["network"]
-    )
+    return pair_force, pair_energy
+
+
+def radial_table(radial: Array) -> Array:
+    """Monomial coefficients of p_c(s), last axis, from those in Bernstein form."""
+    return radial @ _bernstein()
 
 
 def _bernstein() -> Array:
@@ -230,6 +251,7 @@ def _bernstein() -> Array:
     return jnp.asarray(matrix, jnp.float32)
 
 
+@singledispatch
 def energy(
     form: PotentialForm, tables: Tables, positions: Array, box: Array, neighbours=ALL_PAIRS
 ) -> Array:
@@ -242,6 +264,7 @@ def energy(
     return pair + form.thermal_energy * jnp.sum(_site_energy(form, tables.network, moments))
 
 
+@singledispatch
 def force(
     form: PotentialForm, tables: Tables, positions: Array, box: Array, neighbours=ALL_PAIRS
 ) -> Array:
@@ -260,8 +283,15 @@ def _three_body_force(form, tables, positions, box, neighbours) -> Array:
     moments = _moments(form, h, products)
     adjoints = jax.grad(lambda m: jnp.sum(_site_energy(form, tables.network, m)))(moments)
 
+    push = _push(d, h, dh, products, adjoints)
+    scale = form.thermal_energy / form.three_body_cutoff
+    return scale * _transfer(jnp.stack(push, -1), neighbours)
+
+
+def _push(d, h: list[Array], dh: list[Array], products: dict, adjoints: list) -> list[Array]:
+    """Components (K, N) of the gradient of A_i.m with respect to d, over all channels."""
     push = [0.0, 0.0, 0.0]
-    for c in range(form.radial_channels):
+    for c in range(len(h)):
         effective, across = 0.0, [0.0, 0.0, 0.0]
         for components in adjoints:
             for powers, a in components[c].items():
@@ -271,8 +301,7 @@ def _three_body_force(form, tables, positions, box, neighbours) -> Array:
                         across[k] += a * (powers[k] * products[_lowered(powers, k)])
         along = 2.0 * dh[c] * effective
         push = [push[k] + along * d[k] + h[c] * across[k] for k in range(3)]
-    scale = form.thermal_energy / form.three_body_cutoff
-    return scale * _transfer(jnp.stack(push, -1), neighbours)
+    return push
 
 
 def _transfer(push: Array, neighbours: Array | None) -> Array:
@@ -370,11 +399,16 @@ def _moments(form: PotentialForm, h: list[Array], products: dict[tuple, Array]) 
 
 
 def _site_energy(form: PotentialForm, network: dict, moments: list) -> Array:
-    channels = range(form.radial_channels)
+    return SiteEnergy(form.hidden).apply(network, _invariants(moments))
+
+
+def _invariants(moments: list) -> Array:
+    """(invariants, N): the moments of rank 0, and the contractions of every couple of channels."""
+    channels = range(len(moments[0]))
     couples = [(a, b) for a in channels for b in channels if a <= b]
     invariants = [moments[0][c][0, 0, 0] for c in channels]
     for tensors in moments:
         for a, b in couples:
             terms = [multiplicity(p) * tensors[a][p] * tensors[b][p] for p in tensors[a]]
             invariants.append(sum(terms))
-    return SiteEnergy(form.hidden).apply(network, jnp.stack(invariants))
+    return jnp.stack(invariants)

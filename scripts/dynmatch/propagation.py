@@ -53,7 +53,7 @@ def propagator(
     def force(positions, neighbours):
         return potential.force(model.form, tables, positions, box, neighbours)
 
-    generator = engine.generator(model.kind, force, model.time_step, model.kT)
+    generator = engine.generator(model.kind, force, model.time_step, model.kT, model.form.types)
     picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
     positions = jnp.asarray(start.positions[picked], jnp.float32)
     keys = random.split(random.PRNGKey(seed), replicas)

@@ -159,7 +159,7 @@ def make_generator(plan: RolloutPlan) -> engine.Generator:
     def force(positions, tables, neighbours, push):
         return _conservative_force(plan, tables, positions, neighbours) + push
 
-    return engine.generator(plan.kind, force, plan.time_step, plan.kT)
+    return engine.generator(plan.kind, force, plan.time_step, plan.kT, plan.form.types)
 
 
 def start(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, key: Array, positions: Array):

@@ -128,7 +128,8 @@ def _joined(parts: list[dict]) -> dict[str, np.ndarray]:
 def _fingerprint(model: Model, positions: jax.Array, *settings) -> str:
     """Of all that decides the course of the run, the code included."""
     form = asdict(model.form)
-    numbers = [model.kind, model.gamma, model.alpha, model.mass, model.kT, model.time_step]
+    gamma, mass = (np.asarray(value).tolist() for value in (model.gamma, model.mass))
+    numbers = [model.kind, gamma, model.alpha, mass, model.kT, model.time_step]
     digest = hashlib.sha256(json.dumps([form, numbers, settings], sort_keys=True).encode())
     for array in [*jax.tree.leaves(model.parameters), positions]:
         digest.update(np.ascontiguousarray(array))

@@ -50,6 +50,22 @@ def rdf_mae(model: Samples, reference: Samples, cutoff: float) -> Row:
     return _row("rdf", "mae", mean_absolute, *samples)
 
 
+def rdf_mae_by_type(model: Samples, reference: Samples, cutoff: float) -> list[Row]:
+    """The same for every pair of types, where there are several."""
+    inside = (reference["rdf_grid"] < cutoff).sum()
+    return [
+        _row(
+            "rdf",
+            f"mae {name.removeprefix('rdf ')}",
+            mean_absolute,
+            [model[name][:, :inside]],
+            [samples[:, :inside]],
+        )
+        for name, samples in reference.items()
+        if name.startswith("rdf ")
+    ]
+
+
 def adf_mae(model: Samples, reference: Samples) -> Row:
     """Mean absolute difference of the densities in cos(theta)."""
     return _row("adf", "mae", mean_absolute, [model["adf"]], [reference["adf"]])
@@ -116,6 +132,7 @@ def model_rows(
     """
     rows = [
         rdf_mae(model, reference, cutoff),
+        *rdf_mae_by_type(model, reference, cutoff),
         adf_mae(model, reference),
         msd_log_rmse(model, reference, first_lag),
         *diffusion_rows(*diffusion),

@@ -23,12 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array, lax, random
+from jax.flatten_util import ravel_pytree
 
 from dynmatch import classifier as judge
 from dynmatch import potential, rollout
 from dynmatch.classifier import Classifier, FrameFeatures, Scale, WindowFeatures
 from dynmatch.devices import devices_for, placed, spread, spread_sum
-from dynmatch.dynamics import Dynamics
+from dynmatch.dynamics import Dynamics, per_site
 from dynmatch.learning_data import LearningData
 from dynmatch.rollout import Frames, RolloutPlan
 
@@ -120,7 +121,8 @@ def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> tuple[R
         jnp.asarray(data.held_out),
     )
     some = data.starts[:: max(1, len(data.starts) // 256)]
-    return reference, judge.standard_scale(reference_windows(reference, jnp.asarray(some)))
+    windows = reference_windows(reference, jnp.asarray(some))
+    return reference, judge.standard_scale(windows, form)
 
 
 def reference_windows(reference: Reference, starts: Array) -> WindowFeatures:
@@ -145,7 +147,8 @@ def make_game(
     box = jnp.asarray(plan.box, jnp.float32)
     classifier = Classifier(form)
     classifier_adam = optax.adam(settings.classifier_rate, b1=0.0, b2=0.99)
-    adam = _generator_optimiser(plan.kind, settings)
+    types = 1 if plan.form.types is None else len(plan.form.names)
+    adam = _generator_optimiser(plan.kind, settings, types)
     mesh = devices_for(settings.windows)
     roll_out = spread(partial(rollout.simulate_windows, plan), mesh, (False, False, True))
 
@@ -289,9 +292,10 @@ def make_game(
         metrics = {
             "gradient_norm": optax.tree.norm(down),
             "roughness": potential.roughness(state.parameters["potential"]),
-            "gamma": dynamics.gamma,
+            # of a site on average, where there are several types
+            "gamma": jnp.mean(per_site(dynamics.gamma, plan.form.types)),
             "alpha": dynamics.alpha,
-            "mass_amu": dynamics.mass,
+            "mass_amu": jnp.mean(per_site(dynamics.mass, plan.form.types)),
         }
         state = state._replace(
             parameters=parameters, averaged=averaged, moments=moments, update=number
@@ -311,7 +315,9 @@ def make_game(
     return Game(jax.jit(init), update, jax.jit(restart))
 
 
-def _generator_optimiser(kind: str, settings: GameSettings) -> optax.GradientTransformation:
+def _generator_optimiser(
+    kind: str, settings: GameSettings, types: int
+) -> optax.GradientTransformation:
     """Adam per group of the potential's parameters, `shared_adam` for the dynamics.
 
     The rates rise over the first updates, while the classifier learns what to look at, and fall on
@@ -336,7 +342,7 @@ def _generator_optimiser(kind: str, settings: GameSettings) -> optax.GradientTra
         "dynamics": group(
             settings.dynamics_rate,
             optax.chain(
-                identifiable_directions(kind, settings.freeze), shared_adam(b1=0.8, b2=0.99)
+                identifiable_directions(kind, settings.freeze, types), shared_adam(b1=0.8, b2=0.99)
             ),
         ),
     }
@@ -347,23 +353,30 @@ def _generator_optimiser(kind: str, settings: GameSettings) -> optax.GradientTra
     return optax.partition(groups, labels)
 
 
-def identifiable_directions(kind: str, freeze: tuple[str, ...]) -> optax.GradientTransformation:
+def identifiable_directions(
+    kind: str, freeze: tuple[str, ...], types: int = 1
+) -> optax.GradientTransformation:
     """Precondition the gradient of (ln gamma, ln alpha, ln m) by the metric of what can be seen.
 
     Trajectories determine u = (ln gamma/alpha, ln m/alpha^2), the second for Langevin dynamics
-    only. With J the Jacobian of u, steepest ascent in u is (J^T J)^+ times the gradient: a step in
-    alpha for the sake of gamma/alpha takes m along, and the direction that changes nothing is not
-    walked at all. Frozen parameters are columns of zeros in J, and stay.
+    only, for every type of site. With J the Jacobian of u, steepest ascent in u is (J^T J)^+ times
+    the gradient: a step in alpha for the sake of gamma/alpha takes m along, and the direction that
+    changes nothing is not walked at all. Frozen parameters are columns of zeros in J, and stay.
     """
-    columns = {"alpha": (-1.0, -2.0), "gamma": (1.0, 0.0), "mass": (0.0, 1.0)}
-    jacobian = np.array([[0.0, 0.0] if name in freeze else columns[name] for name in columns]).T
-    jacobian = jacobian[: 2 if kind == "ld" else 1]
+    one, none = np.eye(types), np.zeros((types, types))
+    columns = {
+        "alpha": np.concatenate([-np.ones((types, 1)), -2 * np.ones((types, 1))]),
+        "gamma": np.concatenate([one, none]),
+        "mass": np.concatenate([none, one]),
+    }
+    jacobian = np.concatenate([0 * columns[n] if n in freeze else columns[n] for n in columns], 1)
+    jacobian = jacobian[: (2 if kind == "ld" else 1) * types]
     metric = jnp.asarray(np.linalg.pinv(jacobian.T @ jacobian), jnp.float32)
 
     def update(gradient, state, parameters=None):
         # the leaves of a dictionary come in the order of its sorted keys, that of `columns`
-        leaves, structure = jax.tree.flatten(gradient)
-        return jax.tree.unflatten(structure, list(metric @ jnp.stack(leaves))), state
+        vector, restore = ravel_pytree(gradient)
+        return restore(metric @ vector), state
 
     return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
 

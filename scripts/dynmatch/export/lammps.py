@@ -19,7 +19,7 @@ import numpy as np
 from scipy.interpolate import BSpline
 
 from dynmatch.export.lammps_script import ANGSTROM, KCAL, input_script, site_mass
-from dynmatch.export.triplets import PairsAndTriplets, write_out
+from dynmatch.export.triplets import PairsAndTriplets, require_one_type, write_out
 from dynmatch.files import replacing
 from dynmatch.model import Model
 from dynmatch.trajectory import SiteTrajectory
@@ -37,7 +37,10 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
     """Write the files of `model` into `folder`; its configuration is the last frame of `start`.
 
     `name` is what the model is called in comments. Returns the files.
+
+    Raises DynmatchError when the model has several types of sites, or bonds.
     """
+    require_one_type(model)
     folder = Path(folder)
     texts = {
         "in.lammps": input_script(model, name),

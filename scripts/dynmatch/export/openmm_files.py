@@ -2,7 +2,7 @@
 
 initial.pdb      one configuration, with the box
 integrator.xml   the learned dynamics
-system.xml       the System with its forces; for a linear three-body term only
+system.xml       the System with its forces; for a linear three-body term of one type of site only
 run_openmm.py    a run from these files, with nothing but OpenMM where there is a system.xml
 """
 
@@ -44,7 +44,7 @@ FROM_XML = """\
 with open("system.xml") as file:
     system = XmlSerializer.deserialize(file.read())"""
 FROM_MODEL = """\
-# the three-body term of this model is a network: dynmatch computes it at every step
+# OpenMM has no formula for the potential of this model: dynmatch computes it at every step
 model = load("../../model.yaml")
 box = [edge._value for edge in pdb.topology.getUnitCellDimensions()]
 system = openmm_system.system(model, box, pdb.topology.getNumAtoms())"""
@@ -68,7 +68,7 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
         "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model)),
         "run_openmm.py": script(model),
     }
-    if not model.form.hidden:
+    if openmm_system.has_formula(model):
         system = openmm_system.system(model, start.box, start.n_sites)
         texts["system.xml"] = XmlSerializer.serialize(system)
     for file, text in texts.items():
@@ -78,12 +78,12 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
 
 def script(model: Model) -> str:
     """The script run_openmm.py of `model`."""
-    network = bool(model.form.hidden)
+    computed = not openmm_system.has_formula(model)
     imports = "from dynmatch.export import openmm_system\nfrom dynmatch.model import load\n"
     velocities = f"simulation.context.setVelocitiesToTemperature({model.temperature!r})\n"
     return SCRIPT.format(
-        imports=imports if network else "",
-        system=FROM_MODEL if network else FROM_XML,
+        imports=imports if computed else "",
+        system=FROM_MODEL if computed else FROM_XML,
         velocities=velocities if model.kind == "ld" else "",
         every=round(0.5 / model.time_step),
         time_step=model.time_step,

@@ -21,15 +21,28 @@ PAIR_NODES = 2001
 RADIAL_NODES = 1001
 
 
+def has_formula(model: Model) -> bool:
+    """Whether the potential is written out for OpenMM; if not, dynmatch computes the forces."""
+    return model.form.types is None and not model.form.hidden
+
+
+def of_sites(model: Model, value: float | np.ndarray, n_sites: int) -> np.ndarray:
+    """A value of all sites, or of each type (T,), as one of every site (N,)."""
+    types = model.form.types
+    return np.full(n_sites, value) if types is None else np.asarray(value)[np.array(types)]
+
+
 def system(model: Model, box: np.ndarray, n_sites: int) -> openmm.System:
     """The System of `n_sites` sites of `model` in a periodic box (3,), nm."""
+    masses = np.ones(n_sites)  # Brownian sites have none
+    if model.kind == "ld":
+        masses = of_sites(model, model.identifiable()["mass_over_alpha2"], n_sites)
     made = openmm.System()
     made.setDefaultPeriodicBoxVectors(*np.diag(np.asarray(box, float)).tolist())
-    mass = model.identifiable()["mass_over_alpha2"] or 1.0  # Brownian sites have none
-    for _ in range(n_sites):
+    for mass in masses.tolist():
         made.addParticle(mass)
-    if model.form.hidden:
-        made.addForce(network_force(model, box, n_sites))
+    if not has_formula(model):
+        made.addForce(computed_force(model, box, n_sites))
         return made
     written = write_out(model)
     for force in (pair_force(written), triplet_force(written)):
@@ -78,7 +91,7 @@ def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
     return force
 
 
-def network_force(model: Model, box: np.ndarray, n_sites: int) -> openmm.PythonForce:
+def computed_force(model: Model, box: np.ndarray, n_sites: int) -> openmm.PythonForce:
     """Everything that `model` has of forces, computed by dynmatch at every step."""
     evaluate = Evaluator(model, box, n_sites)
 
@@ -96,11 +109,17 @@ def integrator(model: Model) -> openmm.Integrator:
     """The learned dynamics at the model's temperature and time step."""
     physical = model.identifiable()
     friction = physical["gamma_over_alpha"]
+    several = model.form.types is not None
     if model.kind == "ld":
         rate = friction / physical["mass_over_alpha2"]
+        if several:
+            return _langevin_of_types(model, rate)
         return openmm.LangevinMiddleIntegrator(model.temperature, rate, model.time_step)
     brownian = openmm.CustomIntegrator(model.time_step)
-    brownian.addGlobalVariable("friction", friction)
+    if several:
+        _add_per_site(brownian, "friction", model, friction)
+    else:
+        brownian.addGlobalVariable("friction", friction)
     brownian.addGlobalVariable("kT", model.kT)
     brownian.addPerDofVariable("noise", 0)
     brownian.addPerDofVariable("next", 0)
@@ -108,3 +127,23 @@ def integrator(model: Model) -> openmm.Integrator:
     brownian.addComputePerDof("x", "x + dt*f/friction + sqrt(kT*dt/(2*friction))*(noise + next)")
     brownian.addComputePerDof("noise", "next")
     return brownian
+
+
+def _langevin_of_types(model: Model, rate: np.ndarray) -> openmm.CustomIntegrator:
+    """OpenMM's "middle" scheme with a collision rate (T,), 1/ps, of each type."""
+    langevin = openmm.CustomIntegrator(model.time_step)
+    _add_per_site(langevin, "rate", model, rate)
+    langevin.addGlobalVariable("kT", model.kT)
+    langevin.addUpdateContextState()
+    langevin.addComputePerDof("v", "v + dt*f/m")
+    langevin.addComputePerDof("x", "x + 0.5*dt*v")
+    langevin.addComputePerDof("v", "exp(-rate*dt)*v + sqrt(kT*(1 - exp(-2*rate*dt))/m)*gaussian")
+    langevin.addComputePerDof("x", "x + 0.5*dt*v")
+    return langevin
+
+
+def _add_per_site(integrator, name: str, model: Model, value: np.ndarray) -> None:
+    """A variable of `integrator` whose value each site has by its type."""
+    values = of_sites(model, value, len(model.form.types))
+    integrator.addPerDofVariable(name, 0)
+    integrator.setPerDofVariableByName(name, np.repeat(values[:, None], 3, 1).tolist())

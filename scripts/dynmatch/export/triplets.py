@@ -75,11 +75,23 @@ class PairsAndTriplets:
         return self.form.thermal_energy * total
 
 
+def require_one_type(model: Model) -> None:
+    """Raise DynmatchError where `model` has several types of sites or bonded terms."""
+    if model.form.types is not None:
+        raise DynmatchError(
+            "the model has several types of sites or bonds between them, and only the terms of a "
+            "single type without bonds are written for LAMMPS; run it with the script in openmm/, "
+            "ASE or Python (docs/api.md)"
+        )
+
+
 def write_out(model: Model) -> PairsAndTriplets:
     """The pairs and triplets of `model`.
 
-    Raises DynmatchError when its three-body term is a network, which no sum over triplets equals.
+    Raises DynmatchError when its three-body term is a network, which no sum over triplets equals,
+    or there are several types of sites.
     """
+    require_one_type(model)
     form = model.form
     if form.hidden:
         raise DynmatchError(

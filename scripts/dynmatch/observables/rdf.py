@@ -12,10 +12,13 @@ CHUNK = 4_000_000
 """Distances held at once."""
 
 
-def rdf_samples(trajectory: SiteTrajectory, bin_width: float) -> tuple[np.ndarray, np.ndarray]:
+def rdf_samples(
+    trajectory: SiteTrajectory, bin_width: float, pairs: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """g(r) of every time block of every replica, from all frames of `trajectory`.
 
-    Normalised by the number of pairs, N(N-1)/2, so that g = 1 for an ideal gas of any N.
+    Of the `pairs` (P, 2) of sites, all N(N-1)/2 where they are not given, and normalised by their
+    number, so that g = 1 for an ideal gas of any N.
     Returns the bin centres r (bins,), nm, up to half the shortest box edge, and samples (B, bins).
 
     Raises DynmatchError when the trajectory has no periodic box.
@@ -23,7 +26,8 @@ def rdf_samples(trajectory: SiteTrajectory, bin_width: float) -> tuple[np.ndarra
     if trajectory.box is None:
         raise DynmatchError("the trajectory has no periodic box, so it has no density and no RDF")
     bins = int(0.5 * np.min(trajectory.box) / bin_width * (1 + 1e-9))
-    pairs = np.stack(np.triu_indices(trajectory.n_sites, 1), axis=1)
+    if pairs is None:
+        pairs = np.stack(np.triu_indices(trajectory.n_sites, 1), axis=1)
     chunk = max(1, CHUNK // len(pairs))
     samples = []
     for replica in trajectory.replicas():
@@ -42,9 +46,11 @@ def rdf_samples(trajectory: SiteTrajectory, bin_width: float) -> tuple[np.ndarra
     return r, np.array(samples)
 
 
-def rdf(trajectory: SiteTrajectory, bin_width: float) -> pd.DataFrame:
+def rdf(
+    trajectory: SiteTrajectory, bin_width: float, pairs: np.ndarray | None = None
+) -> pd.DataFrame:
     """Columns r_nm, rdf, error; see `rdf_samples`."""
-    return rdf_table(*rdf_samples(trajectory, bin_width))
+    return rdf_table(*rdf_samples(trajectory, bin_width, pairs))
 
 
 def rdf_table(r: np.ndarray, samples: np.ndarray) -> pd.DataFrame:

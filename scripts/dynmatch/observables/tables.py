@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from dynmatch.internal import nonbonded_pairs
 from dynmatch.observables.adf import adf_samples, adf_table
+from dynmatch.observables.by_type import bonded, rdf_by_type, rdf_of_types
 from dynmatch.observables.frames import thinned
 from dynmatch.observables.free_energy import free_energy_q, free_energy_r_theta, pmf
 from dynmatch.observables.msd import diffusion, msd_samples, msd_table
@@ -28,8 +30,8 @@ def observe(
 
     temperature in K; settings as the config's `observables`; msd_lags (ps) are lags the MSD must
     contain. The samples of rdf, adf, msd and vacf, arrays `name` (R*B, bins) by time blocks on the
-    grid `name_grid` (bins,), and `msd_by_site` (R*N, bins), serve to propagate errors through
-    quantities that join many bins.
+    grid `name_grid` (bins,), `msd_by_site` (R*N, bins), and `rdf A-B` for each pair of types where
+    there are several, serve to propagate errors through quantities that join many bins.
 
     Raises DynmatchError when the trajectory has no box, or does not fit the settings.
     """
@@ -38,12 +40,19 @@ def observe(
     structure = thinned(trajectory, spacing)
     length = min(replica.n_frames for replica in trajectory.replicas()) * trajectory.frame_spacing
 
-    rdf = rdf_samples(structure, settings["rdf_bin"])
+    rdfs = rdf_of_types(structure, settings["rdf_bin"])
+    # of one type without bonds, that is the RDF
+    rdf = next(iter(rdfs.values()))
+    if len(rdfs) > 1:
+        pairs = np.concatenate(list(nonbonded_pairs(structure.topology).values()))
+        rdf = rdf_samples(structure, settings["rdf_bin"], pairs)
     adf = adf_samples(structure, shell)
     msd = msd_samples(trajectory, longest, msd_lags)
     vacf = vacf_samples(trajectory, settings["vacf_length"])
     tables = {
         "rdf": rdf_table(*rdf),
+        "rdf_by_type": rdf_by_type(rdfs),
+        "bonded": bonded(structure),
         "adf": adf_table(*adf),
         "tetrahedral": tetrahedral(structure),
         "msd": msd_table(*msd),
@@ -60,4 +69,6 @@ def observe(
     samples = {"msd_by_site": msd[2]}
     for name, (grid, values) in {"rdf": rdf, "adf": adf, "msd": msd[:2], "vacf": vacf}.items():
         samples |= {f"{name}_grid": grid, name: values}
+    if len(rdfs) > 1:
+        samples |= {f"rdf {name}": values for name, (_, values) in rdfs.items()}
     return tables, samples

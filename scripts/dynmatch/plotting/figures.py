@@ -9,6 +9,7 @@ from dynmatch.plotting import (
     kinetics,
     overview,
     recovery,
+    sites,
     structure,
     style,
 )
@@ -24,6 +25,7 @@ FIGURES = {
     "autocorrelations": kinetics.autocorrelations,
     "van_hove": kinetics.van_hove,
     "free_energy": free_energy.free_energy,
+    "sites": sites.sites,
     "recovery": recovery.recovery,
     "comparison": comparison.comparison,
 }

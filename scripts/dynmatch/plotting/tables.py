@@ -35,6 +35,8 @@ OBSERVABLES = {
     "pmf": Layout(("r_nm",), "w_kj_per_mol", "error_kj_per_mol"),
     "free_energy_q": Layout(("q",), "f_kj_per_mol", "error_kj_per_mol"),
     "free_energy_r_theta": Layout(("r_nm", "cos_theta"), "f_kj_per_mol", "error_kj_per_mol"),
+    "rdf_by_type": Layout(("types", "r_nm"), "rdf", "error"),
+    "bonded": Layout(("types", "coordinate", "value"), "density", "error"),
 }
 """Tables that the reference and every model have, with vacf empty where there are no velocities."""
 DYNAMIC = ("msd", "diffusion", "vacf", "van_hove", "scattering", "survival")

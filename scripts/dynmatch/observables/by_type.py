@@ -1,0 +1,85 @@
+"""Structure of molecules and mixtures: RDF of each pair of types, and the bonded coordinates."""
+
+import numpy as np
+import pandas as pd
+
+from dynmatch.internal import bonds_of, coordinate, nonbonded_pairs, paths
+from dynmatch.observables.rdf import rdf_samples, rdf_table
+from dynmatch.statistics import block_slices, mean_and_error
+from dynmatch.trajectory import SiteTrajectory
+
+COORDINATES = {2: "r_nm", 3: "cos_theta", 4: "phi_rad"}
+"""What bonded terms of two, three and four sites are functions of."""
+BINS = 100
+"""Of cosines and dihedral angles."""
+LENGTH_BIN = 0.002
+"""Width of the bins of bond lengths, nm; their edges are its multiples."""
+
+
+def rdf_of_types(
+    trajectory: SiteTrajectory, bin_width: float
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """r (bins,), nm, and samples (B, bins) of g(r) by pair of types, named like ME-OH.
+
+    Of pairs of sites more than three bonds apart; see `rdf_samples`.
+    """
+    return {
+        f"{first}-{second}": rdf_samples(trajectory, bin_width, pairs)
+        for (first, second), pairs in nonbonded_pairs(trajectory.topology).items()
+        if len(pairs)
+    }
+
+
+def rdf_by_type(rdfs: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """Columns types, r_nm, rdf, error, from what `rdf_of_types` returns."""
+    return pd.concat(
+        [rdf_table(*each).assign(types=name) for name, each in rdfs.items()], ignore_index=True
+    )[["types", "r_nm", "rdf", "error"]]
+
+
+def bonded(trajectory: SiteTrajectory) -> pd.DataFrame:
+    """Density of every kind of bond length, cosine of an angle and dihedral angle.
+
+    Columns types (ME-OH-ME), coordinate (of `COORDINATES`), value, density, error; the density
+    integrates to 1 over the value. A time block in a replica is a sample. No rows without bonds.
+    """
+    names = [atom.name for atom in trajectory.topology.atoms]
+    kinds = {}
+    for length in COORDINATES:
+        for sites in paths(bonds_of(trajectory.topology), length):
+            along = min(tuple(names[i] for i in s) for s in (sites, sites[::-1]))
+            kinds.setdefault(along, []).append(sites)
+    columns = ["types", "coordinate", "value", "density", "error"]
+    tables = [pd.DataFrame(columns=columns)]
+    for along, sites in kinds.items():
+        blocks = [
+            coordinate(replica.positions[block], np.array(sites), replica.box).ravel()
+            for replica in trajectory.replicas()
+            for block in block_slices(replica.n_frames)
+        ]
+        edges = _edges(len(along), blocks)
+        counts = [np.histogram(block, edges, density=True)[0] for block in blocks]
+        density, error = mean_and_error(np.array(counts))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "types": "-".join(along),
+                    "coordinate": COORDINATES[len(along)],
+                    "value": 0.5 * (edges[1:] + edges[:-1]),
+                    "density": density,
+                    "error": error,
+                }
+            )
+        )
+    return pd.concat(tables[1:] or tables, ignore_index=True)
+
+
+def _edges(length: int, blocks: list[np.ndarray]) -> np.ndarray:
+    if length == 3:
+        return np.linspace(-1, 1, BINS + 1)
+    if length == 4:
+        return np.linspace(-np.pi, np.pi, BINS + 1)
+    low = np.floor(min(block.min() for block in blocks) / LENGTH_BIN)
+    high = np.ceil(max(block.max() for block in blocks) / LENGTH_BIN)
+    # a rigid bond has one length, and a bin on either side of it
+    return LENGTH_BIN * np.arange(low - 1, high + 2)

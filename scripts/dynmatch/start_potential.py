@@ -1,0 +1,89 @@
+"""The potential that a training starts from: -kB T ln g(r), and bonded terms fitted to the data."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import random
+
+from dynmatch import bonded, molecular, potential
+from dynmatch.errors import DynmatchError
+from dynmatch.internal import nonbonded_pairs, types_of
+from dynmatch.learning_data import potential_of_mean_force
+from dynmatch.molecular import MolecularForm
+from dynmatch.potential import PotentialForm
+from dynmatch.trajectory import SiteTrajectory
+
+
+def start_potential(
+    trajectory: SiteTrajectory, kT: float, settings: dict
+) -> tuple[PotentialForm | MolecularForm, dict]:
+    """Form and start parameters: u(r) = -kB T ln g(r), continued by the core, and E near zero.
+
+    Where the topology has several types of sites or bonds, this holds for each pair of types, of
+    sites more than three bonds apart; and the bonded terms are fitted. `settings` is the section
+    `potential` of a system's config.
+    """
+    if len(types_of(trajectory.topology)[0]) > 1 or trajectory.topology.n_bonds:
+        return _molecular_start(trajectory, kT, settings)
+    r, w = potential_of_mean_force(trajectory, kT, spacing=1.0)
+    form, coefficients = pair_start(r, w, kT, settings)
+    parameters = potential.initialise(form, random.PRNGKey(0))
+    parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
+    return form, parameters
+
+
+def pair_start(
+    r: np.ndarray, w: np.ndarray, kT: float, settings: dict
+) -> tuple[PotentialForm, np.ndarray]:
+    """Form and coefficients of the pair term that is nearest to w(r) (kJ/mol, nm)."""
+    core = float(r[0] * (max(w[0], kT) / kT) ** (1 / 12))
+    form = potential.PotentialForm(
+        cutoff=settings["cutoff"],
+        three_body_cutoff=settings["three_body_cutoff"],
+        core=core,
+        thermal_energy=kT,
+        pair_basis=settings["pair_basis"],
+        radial_channels=settings["radial_channels"],
+        degree=settings["degree"],
+        hidden=tuple(settings["hidden"]),
+    )
+    inside = r < form.cutoff
+    below = np.arange(0.5 * core, r[0], 0.005)
+    wall = w[0] + kT * (potential.core_energy(form, below) - potential.core_energy(form, r[:1]))
+    coefficients = potential.fit_pair(
+        form, np.concatenate([below, r[inside]]), np.concatenate([wall, w[inside]])
+    )
+    return form, coefficients
+
+
+def _molecular_start(
+    trajectory: SiteTrajectory, kT: float, settings: dict
+) -> tuple[MolecularForm, dict]:
+    names, types = types_of(trajectory.topology)
+    cores, coefficients = [], []
+    for (first, second), pairs in nonbonded_pairs(trajectory.topology).items():
+        r, w = potential_of_mean_force(trajectory, kT, spacing=1.0, pairs=pairs)
+        if len(r) == 0 or r[0] >= settings["cutoff"]:
+            raise DynmatchError(
+                f"potential.cutoff: sites {first} and {second} are never closer than "
+                f"{settings['cutoff']:g} nm in the reference, so that nothing can be learned about "
+                "them; make it longer, or give the two types one name"
+            )
+        form, values = pair_start(r, w, kT, settings)
+        cores.append(form.core)
+        coefficients.append(values)
+    form = MolecularForm(
+        cutoff=settings["cutoff"],
+        three_body_cutoff=settings["three_body_cutoff"],
+        thermal_energy=kT,
+        pair_basis=settings["pair_basis"],
+        radial_channels=settings["radial_channels"],
+        degree=settings["degree"],
+        hidden=tuple(settings["hidden"]),
+        names=tuple(names),
+        types=tuple(types.tolist()),
+        cores=tuple(cores),
+        bonded=bonded.fit(trajectory, kT, settings["bond_width"]),
+    )
+    parameters = molecular.initialise(form, random.PRNGKey(0))
+    parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
+    return form, parameters
