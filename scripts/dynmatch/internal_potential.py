@@ -1,12 +1,12 @@
 r"""The potential of one molecule in its internal coordinates: bonded terms and a network.
 
     U(R) = sum_lengths k/2 (r - r0)^2 + sum_angles k/2 (cos theta - c0)^2
-         + sum_impropers k (1 - cos(phi - phi0)) + sum_torsions sum_n [a_n cos n phi + b_n sin n phi]
-         + kB T E(q)
+         + sum_impropers k (1 - cos(phi - phi0))
+         + sum_torsions sum_n [a_n cos n phi + b_n sin n phi] + kB T E(q)
 
 q are the coordinates of `zmatrix`, as cosine and sine of each torsion and deviations of the others
-in units of their spread, and E is a network. U is invariant under translation and rotation, periodic
-in the torsions, and not invariant under reflection.
+in units of their spread, and E is a network. U is invariant under translation and rotation, and
+periodic in the torsions, and tells a molecule from its mirror image.
 
 The bonded terms are fixed before training, each the Boltzmann inverse of its own coordinate in the
 reference. As the volume element does not couple the coordinates, bonded terms alone have exactly
@@ -50,6 +50,7 @@ class InternalForm:
 
     thermal_energy  kB T, kJ/mol: the scale of the network
     hidden          widths of the layers of the network
+    linked, cutoff  there are no interactions but those of the coordinates
     names, types    (T,) of the types of sites, sorted, and (N,) of every site, an index into them
     coordinates     of the molecule
     lengths         (r0 nm, k kJ/mol/nm^2) of each
@@ -59,6 +60,7 @@ class InternalForm:
     """
 
     linked: ClassVar[tuple] = ()
+    cutoff: ClassVar[float] = 0.0
 
     thermal_energy: float
     hidden: tuple[int, ...]
@@ -92,7 +94,7 @@ class Energy(nn.Module):
 
 def record_of(form: InternalForm) -> dict:
     """The form as plain lists and values, for YAML."""
-    return potential.plain(asdict(form))
+    return _lists(asdict(form))
 
 
 def form_of(record: dict) -> InternalForm:
@@ -100,6 +102,12 @@ def form_of(record: dict) -> InternalForm:
     values = {key: _tuples(value) for key, value in record.items() if key != "coordinates"}
     coordinates = {key: _tuples(value) for key, value in record["coordinates"].items()}
     return InternalForm(**values, coordinates=ZMatrix(**coordinates))
+
+
+def _lists(value):
+    if isinstance(value, dict):
+        return {key: _lists(below) for key, below in value.items()}
+    return [_lists(below) for below in value] if isinstance(value, tuple) else value
 
 
 def _tuples(value):

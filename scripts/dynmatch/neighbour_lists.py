@@ -10,6 +10,7 @@ from jax_md import partition, space
 
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
+from dynmatch.internal_potential import InternalForm
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import Neighbours, PotentialForm
 
@@ -21,21 +22,41 @@ ROOM = 1.25
 """For neighbours in the three-body term, over the most there are at the start."""
 
 
+def lists_for(form: PotentialForm | MolecularForm | InternalForm, box: np.ndarray, n_sites: int):
+    """`NeighbourLists`, or `NoLists` for a potential that needs none.
+
+    Raises DynmatchError when a form that knows the type of every site is of another number of them.
+    """
+    if form.types is not None and len(form.types) != n_sites:
+        raise DynmatchError(
+            f"the model is one of {len(form.types)} sites of given types, and here are "
+            f"{n_sites}; take configurations of the system it was trained on"
+        )
+    return NoLists() if isinstance(form, InternalForm) else NeighbourLists(form, box, n_sites)
+
+
+class NoLists:
+    """Stands for `NeighbourLists` where there is nothing to list."""
+
+    template = None
+    room = 0
+
+    def allocate(self, positions: Array, grown: int) -> None:
+        """Nothing to do."""
+
+    def update(self, template: None, room: int, positions: Array) -> tuple[Neighbours, Array]:
+        """No lists, which is always enough."""
+        return potential.ALL_PAIRS, jnp.bool_(True)
+
+
 class NeighbourLists:
     """Neighbours for a batch of replicas: JAX-MD's lists, by cells where they fit.
 
     For large N one search serves both terms: the neighbours of the three-body term are picked
     from those of the pair term.
-
-    Raises DynmatchError when a form that knows the type of every site is of another number of them.
     """
 
     def __init__(self, form: PotentialForm | MolecularForm, box: np.ndarray, n_sites: int):
-        if form.types is not None and len(form.types) != n_sites:
-            raise DynmatchError(
-                f"the model is one of {len(form.types)} sites of given types, and here are "
-                f"{n_sites}; take configurations of the system it was trained on"
-            )
         self._box = jnp.asarray(box, jnp.float32)
         self._inner = form.three_body_cutoff + SKIN
         self._large = n_sites > ALL_PAIRS_UP_TO

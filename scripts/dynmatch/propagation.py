@@ -15,7 +15,7 @@ from dynmatch import potential
 from dynmatch.devices import devices_for, placed, spread
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.neighbour_lists import SKIN, NeighbourLists
+from dynmatch.neighbour_lists import SKIN, lists_for
 from dynmatch.trajectory import SiteTrajectory
 
 REBUILD = 5
@@ -47,7 +47,7 @@ def propagator(
     """
     box = jnp.asarray(start.box, jnp.float32)
     tables = potential.tabulate(model.form, model.parameters)
-    lists = NeighbourLists(model.form, start.box, start.n_sites)
+    lists = lists_for(model.form, start.box, start.n_sites)
     mesh = devices_for(replicas)
 
     def force(positions, neighbours):

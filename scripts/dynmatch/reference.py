@@ -115,7 +115,9 @@ def check(settings: ReferenceSettings) -> None:
             )
 
 
-def produce(box: WaterBox | Molecule, settings: ReferenceSettings, folder: Path) -> list[list[Path]]:
+def produce(
+    box: WaterBox | Molecule, settings: ReferenceSettings, folder: Path
+) -> list[list[Path]]:
     """Simulate the segments that `folder` lacks; return the paths of all, in order, by replica.
 
     Each segment starts in a new OpenMM context from the state that the one before ended with, so a
@@ -181,8 +183,8 @@ def equilibrate(
 ) -> str:
     """Take the positions to start from, minimise, draw velocities, and run Langevin dynamics.
 
-    Positions, velocities and noise are those of the replica. Returns the final state as XML; `report`
-    is called after every time in which production will write a frame.
+    Positions, velocities and noise are those of the replica. Returns the final state as XML;
+    `report` is called after every time in which production will write a frame.
     Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), doi:10.1021/acs.jpca.9b02771.
     """
     integrator = openmm.LangevinMiddleIntegrator(
@@ -280,7 +282,10 @@ def segments(
 
 
 def write_box(
-    box: WaterBox | Molecule, positions: np.ndarray, system_path: str | Path, topology_path: str | Path
+    box: WaterBox | Molecule,
+    positions: np.ndarray,
+    system_path: str | Path,
+    topology_path: str | Path,
 ) -> None:
     """Write the OpenMM system (XML) and the topology with positions (n, 3), nm (PDB)."""
     with replacing(system_path) as temporary:
@@ -294,11 +299,12 @@ def assemble(
     box: WaterBox | Molecule,
     settings: ReferenceSettings,
     path: str | Path,
+    velocities: bool = True,
 ) -> None:
     """Join the segments of all replicas into one trajectory of MDTraj's HDF5 layout, atomically.
 
-    Replicas follow each other. It holds all particles: positions (nm, not wrapped), velocities
-    (nm/ps), time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
+    Replicas follow each other. It holds all particles: positions (nm, not wrapped), `velocities`
+    (nm/ps) or not, time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
     for are left out.
     """
     with replacing_hdf5(path) as temporary:
@@ -313,7 +319,7 @@ def assemble(
                     time = (first + np.arange(count)) * settings.frame_spacing
                     file.write(
                         coordinates=segment.positions[:count],
-                        velocities=segment.velocities[:count],
+                        velocities=segment.velocities[:count] if velocities else None,
                         time=time.astype(np.float32),
                         cell_lengths=np.full((count, 3), box.edge, np.float32),
                         cell_angles=np.full((count, 3), 90.0, np.float32),

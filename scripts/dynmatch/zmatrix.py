@@ -51,7 +51,9 @@ def zmatrix(bonds: Sequence[tuple[int, int]], count: int) -> ZMatrix:
     angles, torsions, impropers = [], [], []
     first_below = {}
     # nearer sites come first, and of those as near the one with the longest branch beyond it
-    order = sorted(range(count), key=lambda i: (distance[root, i], -_reach(i, distance[root], distance)))
+    order = sorted(
+        range(count), key=lambda i: (distance[root, i], -_reach(i, distance[root], distance))
+    )
     for site in order[2:]:
         b = int(parents[site])
         a = int(parents[b])
