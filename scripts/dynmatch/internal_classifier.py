@@ -1,15 +1,16 @@
-r"""The classifier of one molecule by itself: it sees internal coordinates, and how sites move.
+r"""The classifier of one molecule by itself: it sees torsions, and how they and the whole move.
 
 Of a window of T frames it is shown, without any predefined kinetic feature:
 
-    of every frame               the features q of `internal_potential`: cosine and sine of each
-                                 torsion, deviations of lengths, angles and impropers
-    between successive frames    dR_i . dR_j of the displacements of all pairs of sites, i <= j, and
-                                 cosine and sine of the change of each torsion
+    of every frame               cosine and sine of each torsion
+    between successive frames    cosine and sine of the change of each torsion, and the squared
+                                 displacement of the mean of all sites
 
 and a small network scores all of it at once. It is invariant under translation and rotation, and
-tells a molecule from its mirror image. Nothing is conserved in a solvent without molecules, so that
-the motion of the whole molecule, which the displacements contain, is dynamics like any other.
+tells a molecule from its mirror image. Lengths and angles, and displacements of single sites, which
+contain them, are left out: those of the model are softer than the reference's, for the sake of the
+time step. Nothing is conserved in a solvent without molecules, so that the motion of the whole
+molecule is dynamics like any other.
 
 The features are those that `classifier` has for a single site, without vectors and tensors.
 """
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from dynmatch import classifier
@@ -40,7 +40,8 @@ class InternalClassifierForm:
 @classifier.frame_features.register
 def frame_features(form: InternalClassifierForm, positions: Array, box: Array) -> FrameFeatures:
     """Features (F,) of one frame, positions (N, 3) nm, as scalars only."""
-    return FrameFeatures(potential.features(form.molecule, positions, box), None, None)
+    turns = potential.turns(potential.torsions(form.molecule, positions, box))
+    return FrameFeatures(turns, None, None)
 
 
 @classifier.assemble.register
@@ -82,10 +83,8 @@ class InternalClassifier(nn.Module):
 
 
 def _motion(form: InternalClassifierForm, means: Array, box: Array) -> Array:
-    """Inner products of displacements, and turns of torsions, between successive frames."""
-    steps = jnp.diff(means, axis=-3)
-    upper = np.triu_indices(means.shape[-2])
-    products = jnp.einsum("...ik,...jk->...ij", steps, steps)[..., upper[0], upper[1]]
-    turns = jnp.diff(potential.torsions(form.molecule, means, box), axis=-2)
-    parts = jnp.concatenate([products, jnp.cos(turns), jnp.sin(turns)], -1)
+    """Changes of torsions, and the squared displacement of the whole, between frames (nm^2)."""
+    change = jnp.diff(potential.torsions(form.molecule, means, box), axis=-2)
+    whole = jnp.sum(jnp.diff(jnp.mean(means, -2), axis=-2) ** 2, -1, keepdims=True)
+    parts = jnp.concatenate([potential.turns(change), whole], -1)
     return parts.reshape((*parts.shape[:-2], -1))

@@ -191,7 +191,7 @@ def fit_torsions(form: InternalForm, network: dict, torsions: np.ndarray, key: A
 
     def energy(network, phi):
         others = jnp.zeros((len(phi), form.features - 2 * count))
-        features = jnp.concatenate([_turns(phi), others], -1)
+        features = jnp.concatenate([turns(phi), others], -1)
         of_bonds = _torsion_energy(form, phi) / form.thermal_energy
         return Energy(form.hidden).apply(network, features) + of_bonds
 
@@ -225,7 +225,7 @@ def energy(
     """Potential energy, kJ/mol, of positions (N, 3) in a periodic box (3,), nm."""
     lengths, angles, impropers, torsions = _coordinates(form, positions, box)
     deviations, harmonic = _deviations(form, lengths, angles, impropers)
-    features = jnp.concatenate([_turns(torsions), deviations])
+    features = jnp.concatenate([turns(torsions), deviations])
     network = Energy(form.hidden).apply(tables["network"], features)
     return harmonic + _torsion_energy(form, torsions) + form.thermal_energy * network
 
@@ -236,13 +236,6 @@ def force(
 ) -> Array:
     """Forces (N, 3), kJ/mol/nm: the negative gradient of `energy`."""
     return -jax.grad(lambda x: energy(form, tables, x, box))(positions)
-
-
-def features(form: InternalForm, positions: Array, box: Array) -> Array:
-    """q (F,): cosine and sine of torsions, and the deviations of the others over their spread."""
-    lengths, angles, impropers, torsions = _coordinates(form, positions, box)
-    deviations, _ = _deviations(form, lengths, angles, impropers)
-    return jnp.concatenate([_turns(torsions), deviations])
 
 
 def torsions(form: InternalForm, positions: Array, box: Array) -> Array:
@@ -263,19 +256,18 @@ def _coordinates(form: InternalForm, positions: Array, box: Array) -> list[Array
 def _deviations(
     form: InternalForm, lengths: Array, angles: Array, impropers: Array
 ) -> tuple[Array, Array]:
-    """Of lengths, angles and impropers, over their spread; and their energy, kJ/mol."""
+    """Of impropers, angles and lengths, over their spread; and their energy, kJ/mol."""
 
     def columns(terms):
         return jnp.asarray(np.array(terms, np.float32).reshape(-1, 2).T)
 
-    parts, total = [], 0.0
-    for values, terms in ((lengths, form.lengths), (angles, form.angles)):
+    centre, k = columns(form.impropers)
+    total = jnp.sum(k * (1.0 - jnp.cos(impropers - centre)))
+    parts = [jnp.sqrt(k / form.thermal_energy) * jnp.sin(impropers - centre)]
+    for values, terms in ((angles, form.angles), (lengths, form.lengths)):
         centre, k = columns(terms)
         total += 0.5 * jnp.sum(k * (values - centre) ** 2)
         parts.append(jnp.sqrt(k / form.thermal_energy) * (values - centre))
-    centre, k = columns(form.impropers)
-    total += jnp.sum(k * (1.0 - jnp.cos(impropers - centre)))
-    parts.append(jnp.sqrt(k / form.thermal_energy) * jnp.sin(impropers - centre))
     return jnp.concatenate(parts), total
 
 
@@ -287,6 +279,6 @@ def _torsion_energy(form: InternalForm, phi: Array) -> Array:
     return jnp.sum(terms, (-2, -1))
 
 
-def _turns(phi: Array) -> Array:
+def turns(phi: Array) -> Array:
     """Cosines and sines (..., 2 K) of torsions (..., K)."""
     return jnp.concatenate([jnp.cos(phi), jnp.sin(phi)], -1)

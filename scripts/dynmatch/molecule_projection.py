@@ -27,16 +27,17 @@ def project_molecule(
 
     Raises DynmatchError, naming the file or the key, for what cannot be read or used.
     """
-    positions, times = [], []
+    positions = []
     try:
         with mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
             atoms = file.topology
             box = file.root.cell_lengths[0].astype(np.float64)
             sites = map_sites(atoms, definitions, where)
             matrix = weights_of(sites, atoms.n_atoms)
-            while len(data := file.read(n_frames=CHUNK).coordinates):
+            time = file.root.time.read().astype(np.float64)
+            for first in range(0, len(time), CHUNK):
+                data = file.root.coordinates[first : first + CHUNK]
                 positions.append(apply_mapping(matrix, data).astype(np.float32))
-            times = file.root.time.read().astype(np.float64)
     except (OSError, KeyError, ValueError, AttributeError) as error:
         raise DynmatchError(
             f"{path}: cannot be read as an all-atom trajectory: {str(error).splitlines()[0]}; "
@@ -44,7 +45,7 @@ def project_molecule(
         ) from error
     return SiteTrajectory(
         positions=np.concatenate(positions),
-        time=times,
+        time=time,
         masses=np.array([site.mass for site in sites]),
         topology=site_topology(atoms, sites, site_bonds(atoms, sites)),
         box=box,

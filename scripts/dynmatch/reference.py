@@ -304,8 +304,8 @@ def assemble(
     """Join the segments of all replicas into one trajectory of MDTraj's HDF5 layout, atomically.
 
     Replicas follow each other. It holds all particles: positions (nm, not wrapped), `velocities`
-    (nm/ps) or not, time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
-    for are left out.
+    (nm/ps) or not, time (ps, 0 at the first frame of each replica) and box. Frames beyond the
+    length asked for are left out.
     """
     with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w", compression=None) as file:
