@@ -14,10 +14,11 @@ import numpy as np
 from benchmarks.timing import first_cores
 from dynmatch import potential
 from dynmatch.model import Model
-from dynmatch.simulation import SKIN
 from dynmatch.trajectory import SiteTrajectory
 
 NODES = 1000
+SKIN = 0.2
+"""nm; what LAMMPS takes by itself in its units `real` and `metal`."""
 INPUT = """\
 # nm, ps, amu and kJ/mol are consistent, and so are reduced units with kB = 1 and T = kB T
 units lj

@@ -88,13 +88,14 @@ class Worker:
     def __init__(self, make: Callable[..., Callable[[], float]], *arguments, cores: int = 1):
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, cores, make, arguments))
+        self._process = context.Process(target=_serve, args=(there, cores))
         # inherited from the start: libraries look at it when they are imported
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, first_cores(cores))
         self._process.start()
         os.sched_setaffinity(0, mine)
         there.close()
+        self._pipe.send((make, arguments))
 
     def __enter__(self) -> "Worker":
         return self
@@ -128,14 +129,12 @@ def first_cores(count: int) -> list[int]:
     return sorted(os.sched_getaffinity(0))[:count]
 
 
-def _serve(pipe, cores: int, make: Callable, arguments: tuple) -> None:
-    import jax
-
+def _serve(pipe, cores: int) -> None:
     from dynmatch.backend import configure
 
-    # the module of `make` may have imported JAX before
-    jax.config.update("jax_platforms", "cpu")
     configure("cpu", cores)
+    # only now: arguments with arrays of JAX's start its backend when they arrive
+    make, arguments = pipe.recv()
     measure = None
     while True:
         try:

@@ -37,3 +37,42 @@ rule figure:
         "Drawing {wildcards.figure} of {wildcards.system}"
     script:
         "../scripts/figures.py"
+
+
+rule snapshot:
+    input:
+        reference="<results>/{system}/reference/trajectory.h5",
+        projected="<results>/{system}/projected.h5",
+        modelled=lambda wildcards: "<results>/{system}/"
+        f"{TRAINED[wildcards.system][-1]}/seed-{config['seeds'][0]}/trajectory.h5",
+        code=library("snapshot"),
+        style=os.path.relpath(
+            Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"
+        ),
+    output:
+        pdf="<results>/figures/{system}_snapshot.pdf",
+        png=report(
+            "<results>/figures/{system}_snapshot.png",
+            caption="../report/snapshot.rst",
+            category="{system}",
+            labels={"figure": "snapshot"},
+        ),
+    log:
+        "<logs>/figures/{system}-snapshot.log",
+    benchmark:
+        "<benchmarks>/figures/{system}-snapshot.tsv"
+    wildcard_constraints:
+        system="|".join(map(re.escape, WATER_SYSTEMS)) or "(?!)",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        model=lambda wildcards: TRAINED[wildcards.system][-1],
+    message:
+        "Drawing atoms and sites of {wildcards.system}"
+    script:
+        "../scripts/snapshot.py"

@@ -111,12 +111,13 @@ def figure_tables(wildcards):
 
 def figure_files():
     """Every figure of every system: parameters can be recovered where they are known, models
-    compared where there are baselines, and only a user's own sites may be of several types; a
-    molecule has figures of its own."""
+    compared where there are baselines, atoms shown where they were simulated, and only a user's
+    own sites may be of several types; a molecule has figures of its own."""
     special = {
         **dict.fromkeys(FIGURE_TABLES, LIQUID_SYSTEMS),
         **dict.fromkeys(MOLECULE_FIGURES, MOLECULE_SYSTEMS),
         "diagnostics": SYSTEMS,
+        "snapshot": WATER_SYSTEMS,
         "sites": OWN_SYSTEMS,
         "recovery": KNOWN_SYSTEMS,
         "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
@@ -124,7 +125,7 @@ def figure_files():
     return [
         f"<results>/figures/{system}_{figure}.{suffix}"
         for system in SYSTEMS
-        for figure in FIGURE_TABLES
+        for figure in [*FIGURE_TABLES, "snapshot"]
         for suffix in ("pdf", "png")
         if system in special[figure]
     ]

@@ -40,7 +40,7 @@ def main(snakemake) -> None:
     record = {
         "system": snakemake.wildcards.system,
         "seed": int(snakemake.wildcards.seed),
-        "mapping": "one site per molecule or input site, at its centre of mass",
+        "mapping": params.mapping,
         "lags_ps": params.training["lags"],
         "converged": trained.converged,
         "ended_by": trained.ended_by,

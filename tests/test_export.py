@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import ase
+import jax
+import jax.numpy as jnp
 import numpy as np
 import openmm
 import pytest
@@ -24,9 +26,16 @@ EDGE = 1.3
 
 
 def trained(kind="bd", hidden=(), size=0.5) -> Model:
-    """A model with two radial functions and every parameter different from zero."""
+    """A model with two radial functions and every parameter different from zero.
+
+    Radial functions of this size make the forces of triplets a tenth of all in `frame`, and this
+    sign of their weights makes them repulsive.
+    """
     form = potential.PotentialForm(0.6, 0.45, 0.25, 2.494, 30, 2, 3, hidden)
-    return Model(kind, form, random_parameters(form, 7, size), 520.0, 1.3, 25.0, 300.0, 0.005)
+    drawn = random_parameters(form, 7, size)
+    network = jax.tree.map(jnp.negative, drawn["network"])
+    parameters = drawn | {"radial": 60 * drawn["radial"], "network": network}
+    return Model(kind, form, parameters, 520.0, 1.3, 25.0, 300.0, 0.005)
 
 
 def frame(edge=EDGE, spread=0.05) -> SiteTrajectory:

@@ -216,6 +216,12 @@ def angstrom(frames):
     frames.unitcell_lengths = 10 * frames.unitcell_lengths
 
 
+def reordered(frames):
+    """All first atoms of the molecules, then all second ones, ..."""
+    order = np.arange(4 * MOLECULES).reshape(MOLECULES, 4).T.ravel()
+    frames.xyz = frames.xyz[:, order]
+
+
 def broken(frames):
     frames.xyz[7, 3, 1] = np.nan
 
@@ -226,6 +232,7 @@ FILE_MISTAKES = {
     "changing box": (breathing, "run.h5: the box changes; take a trajectory at constant volume"),
     "gap": (gap, "run.h5: frames are missing or repeated after 1.9 ps, .* from 0.1 to 1.1 ps"),
     "Angstrom": (angstrom, "run.h5: the nearest neighbour of an atom is 1.* nm away on average"),
+    "another order": (reordered, "run.h5: atoms that the topology bonds are .* in another order"),
     "not a number": (broken, "run.h5: a coordinate is not a number"),
 }
 

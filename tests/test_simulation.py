@@ -6,6 +6,7 @@ import pytest
 
 from dynmatch import neighbour_lists, potential, simulation
 from dynmatch.errors import DynmatchError
+from dynmatch.evaluation import Evaluator
 from dynmatch.model import Model
 from dynmatch.trajectory import SiteTrajectory, site_topology
 
@@ -55,6 +56,19 @@ def test_neighbour_lists_give_the_trajectory_of_all_pairs(monkeypatch, tmp_path)
     all_pairs = run(soft_model(), start, tmp_path)
     np.testing.assert_allclose(with_lists.positions, all_pairs.positions, atol=1e-4)
     assert [len(r.time) for r in with_lists.replicas()] == [11, 11]
+
+
+@pytest.mark.parametrize("all_pairs_up_to", [128, 10])
+def test_lists_grow_when_sites_come_together(monkeypatch, all_pairs_up_to):
+    """27 sites 0.7 nm apart, which is out of reach, then in a heap: the first lists are short."""
+    monkeypatch.setattr(neighbour_lists, "ALL_PAIRS_UP_TO", all_pairs_up_to)
+    box, heap = np.full(3, 3.6), grid(3, 1.0).positions[0]
+    used, fresh = (Evaluator(soft_model(), box, 27) for _ in range(2))
+    assert used(grid(3, 2.1).positions[0])[0] == pytest.approx(0, abs=1e-3)
+    energy, forces = used(heap)
+    expected = fresh(heap)
+    assert energy == pytest.approx(expected[0], rel=1e-5)
+    np.testing.assert_allclose(forces, expected[1], atol=1e-4 * np.abs(expected[1]).max())
 
 
 def test_equipartition_of_langevin_velocities(monkeypatch, tmp_path):

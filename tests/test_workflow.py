@@ -186,7 +186,16 @@ def test_a_second_run_has_nothing_to_do_even_after_a_new_checkout(smoke):
     assert asked_for(smoke) == set()
 
 
-FROM_VALIDATION = {"validation", "observables", "summary", "figure", "record", "all", "total"}
+FROM_VALIDATION = {
+    "validation",
+    "observables",
+    "summary",
+    "figure",
+    "snapshot",
+    "record",
+    "all",
+    "total",
+}
 FROM_TRAINING = FROM_VALIDATION | {"training", "export"}
 ALL = FROM_TRAINING | {"reference", "projection", "reference_observables"}
 

@@ -68,6 +68,13 @@ def seeds_of(config: Mapping, name: str, model: str) -> list[int]:
     return config["systems"][name]["baselines"]["seeds"] or config["seeds"]
 
 
+def mapping_of(system: Mapping) -> str | list[dict]:
+    """What the sites of a completed `system` are, for the record of its models."""
+    if system["kind"] != "trajectory":
+        return "one site per molecule or input site, at its centre of mass"
+    return system["reference"]["sites"] or "one site per residue, at its centre of mass"
+
+
 def check_gpu(config: Mapping) -> None:
     """Raise DynmatchError where the (complete) `config` asks for a GPU and none is here."""
     if Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):

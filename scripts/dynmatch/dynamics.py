@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, random
 from jax_md import dataclasses, simulate, space
 
@@ -114,6 +115,19 @@ def generator(
         return stepper(dynamics)[1](state, **kwargs)
 
     return Generator(init, step)
+
+
+def free_motion(kind: str, dynamics: Dynamics, kT: float, time: float) -> float:
+    """Standard deviation (nm) of a coordinate after `time` (ps) without forces.
+
+    sqrt(2 D t) for Brownian motion with D = alpha kB T/gamma; with inertia, t is shorter by
+    tau (1 - exp(-t/tau)), tau = m/(alpha gamma). The largest over the types of sites.
+    """
+    gamma, alpha, mass = (np.asarray(value, np.float64) for value in dynamics)
+    if kind == "ld":
+        tau = mass / (alpha * gamma)
+        time = time + tau * np.expm1(-time / tau)
+    return float(np.max(np.sqrt(2 * kT * alpha / gamma * time)))
 
 
 def velocity(dynamics: Dynamics, state) -> Array:

@@ -53,12 +53,12 @@ class Evaluator:
     def _with_room_for(self, x: Array):
         """A compiled function of positions, with lists long enough for those at x."""
         lists = self._lists
-        lists.allocate(x[None], self._grown)
+        room = lists.room(x[None], self._grown)
         box = jnp.asarray(self.box, jnp.float32)
 
         @jax.jit
         def evaluate(positions):
-            near, fits = lists.update(lists.template, lists.room, positions[None])
+            near, fits = lists.update(room, positions[None])
             near = jax.tree.map(lambda index: index[0], near)
             energy = potential.energy(self._form, self._tables, positions, box, near)
             return energy, potential.force(self._form, self._tables, positions, box, near), fits

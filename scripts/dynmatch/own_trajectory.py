@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
-from dynmatch.internal import molecules_of
+from dynmatch.internal import bonds_of, coordinate, molecules_of
 from dynmatch.mapping import Site, map_sites, site_bonds, site_topology, weights_of
 from dynmatch.projection import apply_mapping, make_whole, unwrap
 from dynmatch.trajectory import SiteTrajectory
@@ -28,6 +28,8 @@ WITHOUT_TIMES = (".dcd", ".xyz", ".xyz.gz", ".pdb", ".pdb.gz", ".binpos", ".lamm
 NEIGHBOUR = (0.05, 0.8)
 """Range of the mean distance of an atom to its nearest neighbour, nm: a bond of hydrogen is 0.1, a
 coarse bead's neighbour at 0.5."""
+LONGEST_BOND = 3.0
+"""Mean length of the bonds over that distance: 1 to 1.5 in a molecule."""
 DIFFUSION = (3e-6, 0.3)
 """Range of a liquid's diffusion constant, nm^2/ps (water: 2e-3, an ionic liquid: 1e-5)."""
 BALLISTIC = 1.5
@@ -138,7 +140,7 @@ def _read(
         for chunk in _chunks(path, topology, atoms):
             if box is None:
                 box = _box(path, chunk)
-                _check_lengths(chunk.xyz[0].astype(np.float64), box, path)
+                _check_lengths(chunk.xyz[0].astype(np.float64), box, atoms, path)
             lengths = chunk.unitcell_lengths
             if lengths is None or np.abs(lengths - box).max() > 1e-4 * box.max():
                 raise DynmatchError(
@@ -211,8 +213,11 @@ def _common_box(boxes: Mapping[str, np.ndarray]) -> np.ndarray:
     return box
 
 
-def _check_lengths(positions: np.ndarray, box: np.ndarray, path: Path) -> None:
-    """Raise DynmatchError where the atoms' distances are plainly in other units than nm."""
+def _check_lengths(
+    positions: np.ndarray, box: np.ndarray, atoms: mdtraj.Topology, path: Path
+) -> None:
+    """Raise DynmatchError where the atoms' distances are plainly in other units than nm, or bonded
+    atoms are far apart."""
     wrapped = np.mod(positions, box)
     wrapped[wrapped >= box] = 0.0
     nearest = KDTree(wrapped, boxsize=box).query(wrapped, 2)[0][:, 1].mean()
@@ -222,6 +227,15 @@ def _check_lengths(positions: np.ndarray, box: np.ndarray, path: Path) -> None:
             f"no substance has ({NEIGHBOUR[0]:g} to {NEIGHBOUR[1]:g} nm): are its units those that "
             "MDTraj expects of this format, or is the topology another's?"
         )
+    bonds = np.array(bonds_of(atoms), int).reshape(-1, 2)
+    if len(bonds):
+        length = coordinate(positions, bonds, box).mean()
+        if length > LONGEST_BOND * nearest:
+            raise DynmatchError(
+                f"{path}: atoms that the topology bonds are {length:.2g} nm apart on average, and "
+                f"an atom's nearest neighbour {nearest:.2g} nm: are its atoms in another order "
+                "than those of the topology?"
+            )
 
 
 def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> None:

@@ -34,9 +34,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from scipy.interpolate import BSpline
 
+BLOCK = 512
+"""Sites whose forces are computed at once where there are lists."""
 TABLE_NODES = 1024
 RADIAL_DEGREE = 6
 
@@ -271,23 +273,51 @@ def force(
     form: PotentialForm, tables: Tables, positions: Array, box: Array, neighbours=ALL_PAIRS
 ) -> Array:
     """Forces (N, 3), kJ/mol/nm: the exact negative gradient of `energy`, written out."""
-    d, s = _separations(positions, box, neighbours.pair)
+    if neighbours.pair is not None and len(positions) > BLOCK:
+        return _force_in_blocks(form, tables, positions, box, neighbours)
+    push = _push_of_sites(form, tables, positions, box, neighbours.three_body)
+    pair = _pair_force_on(form, tables, positions, box, neighbours.pair)
+    return pair + _transfer(push, neighbours.three_body)
+
+
+def _force_in_blocks(form, tables, positions, box, neighbours: Neighbours) -> Array:
+    """As `force` with lists, `BLOCK` sites at a time, which stay in the processor's cache."""
+    n = len(positions)
+    blocks = -(-n // BLOCK)
+
+    def split(index):
+        filled = jnp.pad(index, ((0, 0), (0, blocks * BLOCK - n)), constant_values=n)
+        return jnp.moveaxis(filled.reshape(-1, blocks, BLOCK), 1, 0)
+
+    def block(given, one):
+        sites, pair, near = one
+        push = _push_of_sites(form, tables, positions, box, near, sites)
+        own = _pair_force_on(form, tables, positions, box, pair, sites) - jnp.sum(push, 0)
+        return _give(given, push, near), own
+
+    sites = jnp.arange(blocks * BLOCK).reshape(blocks, BLOCK)
+    lists = sites, split(neighbours.pair), split(neighbours.three_body)
+    given, own = lax.scan(block, jnp.zeros_like(positions), lists)
+    return given + own.reshape(-1, 3)[:n]
+
+
+def _pair_force_on(form, tables, positions, box, neighbours, sites=None) -> Array:
+    d, s = _separations(positions, box, neighbours, sites=sites)
     w = _pair_force(form, tables, s)
     # as a contraction XLA looks w up once; in three sums it would do so three times
-    pair = jnp.einsum("xkn,kn->nx", jnp.stack(d), w)
-    return pair + _three_body_force(form, tables, positions, box, neighbours.three_body)
+    return jnp.einsum("xkn,kn->nx", jnp.stack(d), w)
 
 
-def _three_body_force(form, tables, positions, box, neighbours) -> Array:
-    d, s = _separations(positions, box, neighbours, form.three_body_cutoff)
+def _push_of_sites(form, tables, positions, box, neighbours, sites=None) -> Array:
+    """What each site gives to its neighbours by the three-body term: (K, N, 3), kJ/mol/nm."""
+    d, s = _separations(positions, box, neighbours, form.three_body_cutoff, sites)
     h, dh = _radial(tables.radial, s)
     products = _products(form, d)
     moments = _moments(form, h, products)
     adjoints = jax.grad(lambda m: jnp.sum(_site_energy(form, tables.network, m)))(moments)
 
     push = _push(d, h, dh, products, adjoints)
-    scale = form.thermal_energy / form.three_body_cutoff
-    return scale * _transfer(jnp.stack(push, -1), neighbours)
+    return (form.thermal_energy / form.three_body_cutoff) * jnp.stack(push, -1)
 
 
 def _push(d, h: list[Array], dh: list[Array], products: dict, adjoints: list) -> list[Array]:
@@ -311,10 +341,13 @@ def _transfer(push: Array, neighbours: Array | None) -> Array:
     if neighbours is None:
         given = jnp.sum(push, 1)
     else:
-        n = push.shape[1]
-        given = jnp.zeros((n, 3), push.dtype)
-        given = given.at[neighbours.reshape(-1)].add(push.reshape(-1, 3), mode="drop")
+        given = _give(jnp.zeros(push.shape[1:], push.dtype), push, neighbours)
     return given - jnp.sum(push, 0)
+
+
+def _give(given: Array, push: Array, neighbours: Array) -> Array:
+    """`given` (N, 3) and what neighbours (K, B) get by push (K, B, 3)."""
+    return given.at[neighbours.reshape(-1)].add(push.reshape(-1, 3), mode="drop")
 
 
 def _lowered(powers: tuple[int, int, int], axis: int) -> tuple[int, int, int]:
@@ -328,22 +361,30 @@ def _at_neighbours(values: Array, neighbours: Array | None) -> Array:
     return values[jnp.minimum(neighbours, values.shape[0] - 1)]
 
 
-def _separations(positions: Array, box: Array, neighbours: Array | None, unit: float = 1.0):
+def _separations(
+    positions: Array,
+    box: Array,
+    neighbours: Array | None,
+    unit: float = 1.0,
+    sites: Array | None = None,
+):
     """Minimum-image components of R_i - R_j, a list of three (K, N), and their square, over `unit`.
 
+    Sites i are all, or `sites` (B,), N for none; then neighbours and results are (K, B).
     A site itself and empty slots are put far beyond any cutoff.
     """
     n = positions.shape[0]
+    own = positions if sites is None else positions[jnp.minimum(sites, n - 1)]
     d = []
     for k in range(3):
-        x = positions[:, k]
-        delta = x[None, :] - _at_neighbours(x, neighbours)
+        delta = own[None, :, k] - _at_neighbours(positions[:, k], neighbours)
         d.append((delta - box[k] * jnp.round(delta / box[k])) / unit)
     s = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     if neighbours is None:
         far = jnp.eye(n, dtype=bool)
     else:
-        far = (neighbours == n) | (neighbours == jnp.arange(n)[None, :])
+        i = jnp.arange(n) if sites is None else sites
+        far = (neighbours == n) | (neighbours == i[None, :])
     return d, jnp.where(far, 1e6, s)
 
 

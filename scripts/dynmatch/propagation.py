@@ -15,11 +15,15 @@ from dynmatch import potential
 from dynmatch.devices import devices_for, placed, spread
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.neighbour_lists import SKIN, lists_for
+from dynmatch.neighbour_lists import lists_for
 from dynmatch.trajectory import SiteTrajectory
 
-REBUILD = 5
-"""Steps between two rebuilds of the lists, fewer when a site ever crosses half the skin in them."""
+LONGEST_REBUILD = 20
+"""Steps between two rebuilds of the neighbour lists, at most."""
+SEARCH = 1.5
+"""Cost of a rebuild over that of the forces within the bare ranges, about."""
+FAR = 6.5
+"""Standard deviations of its free motion that hardly any site ever goes: one in 10^9."""
 
 
 class Progress(NamedTuple):
@@ -47,7 +51,8 @@ def propagator(
     """
     box = jnp.asarray(start.box, jnp.float32)
     tables = potential.tabulate(model.form, model.parameters)
-    lists = lists_for(model.form, start.box, start.n_sites)
+    first_rebuild, skin = rebuild_interval(model)
+    lists = lists_for(model.form, start.box, start.n_sites, skin)
     mesh = devices_for(replicas)
 
     def force(positions, neighbours):
@@ -57,19 +62,18 @@ def propagator(
     picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
     positions = jnp.asarray(start.positions[picked], jnp.float32)
     keys = random.split(random.PRNGKey(seed), replicas)
-    allocated = 0
-    lists.allocate(positions, allocated)
-    near, _ = lists.update(lists.template, lists.room, positions)
+    allocated, room = 0, lists.room(positions, 0)
+    near, _ = lists.update(room, positions)
     states = jax.jit(jax.vmap(lambda k, x, n: generator.init(model.dynamics, k, x, neighbours=n)))(
         keys, positions, near
     )
 
-    def chunk(rebuild, room, template, states):
+    def chunk(rebuild, room, states):
         """`frames` frames; also whether the lists had room, and no site outran the skin."""
 
         def block(carry, length):
             states, enough, kept = carry
-            near, fits = lists.update(template, room, states.position)
+            near, fits = lists.update(room, states.position)
 
             def step(_, states):
                 return jax.vmap(lambda s, n: generator.step(model.dynamics, s, neighbours=n))(
@@ -79,7 +83,7 @@ def propagator(
             before = states.position
             states = lax.fori_loop(0, length, step, states)
             way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
-            return states, enough & fits, kept & (way < (0.5 * SKIN) ** 2)
+            return states, enough & fits, kept & (way < (0.5 * skin) ** 2)
 
         def frame(carry, _):
             blocks, rest = divmod(steps, rebuild)
@@ -94,7 +98,7 @@ def propagator(
 
         yes = jnp.bool_(True)
         (states, enough, kept), seen = lax.scan(frame, (states, yes, yes), None, length=frames)
-        near, fits = lists.update(template, room, states.position)
+        near, fits = lists.update(room, states.position)
         energies = jax.vmap(lambda x, n: potential.energy(model.form, tables, x, box, n))(
             states.position, near
         )
@@ -102,21 +106,17 @@ def propagator(
         return states, (enough & fits)[None], kept[None], seen, energies
 
     @partial(jax.jit, static_argnums=(0, 1))
-    def shared_chunk(rebuild, room, template, states):
-        return spread(partial(chunk, rebuild, room), mesh, (False, True))(template, states)
+    def shared_chunk(rebuild, room, states):
+        return spread(partial(chunk, rebuild, room), mesh, (True,))(states)
 
     def advance(progress: Progress):
-        nonlocal allocated
+        nonlocal allocated, room
         states, last, done, grown, rebuild = progress
         states = placed(states, mesh, split=True)
         while True:
             if grown != allocated:
-                lists.allocate(positions, grown)
-                allocated = grown
-            template = placed(lists.template, mesh, split=False)
-            after, enough, kept, (x, v), energies = shared_chunk(
-                rebuild, lists.room, template, states
-            )
+                allocated, room = grown, lists.room(positions, grown)
+            after, enough, kept, (x, v), energies = shared_chunk(rebuild, room, states)
             exploded = not np.isfinite(np.asarray(after.position)).all()
             if exploded or (enough.all() and (kept.all() or rebuild == 1)):
                 break
@@ -131,7 +131,31 @@ def propagator(
         v = None if v is None else np.asarray(v)
         return Progress(after, energies, done + 1, grown, rebuild), x, v
 
-    return Progress(states, np.full(replicas, np.nan), 0, allocated, REBUILD), advance
+    return Progress(states, np.full(replicas, np.nan), 0, allocated, first_rebuild), advance
+
+
+def rebuild_interval(model: Model) -> tuple[int, float]:
+    """Steps between two rebuilds of the neighbour lists, and the skin (nm) that this takes.
+
+    The longer the interval, the thicker the skin and the more neighbours are looked at in vain:
+    steps are such that (1 + skin/cutoff)^3 + `SEARCH`/steps is least. Without a cutoff there is
+    nothing to look for, and they are the most there are.
+    """
+
+    def skin(steps):
+        return (
+            2
+            * FAR
+            * engine.free_motion(model.kind, model.dynamics, model.kT, steps * model.time_step)
+        )
+
+    def cost(steps):
+        return (1 + skin(steps) / model.form.cutoff) ** 3 + SEARCH / steps
+
+    if not model.form.cutoff:
+        return LONGEST_REBUILD, skin(LONGEST_REBUILD)
+    steps = min(range(1, LONGEST_REBUILD + 1), key=cost)
+    return steps, skin(steps)
 
 
 def _require_sound(

@@ -22,6 +22,8 @@ from dynmatch import potential, rollout
 from dynmatch.dynamics import Dynamics
 from dynmatch.errors import DynmatchError
 from dynmatch.learning_data import LearningData, room_for_neighbours
+from dynmatch.molecular import MolecularForm
+from dynmatch.potential import PotentialForm
 
 TIME_STEP = 0.01
 STEPS_BETWEEN_UPDATES = 20
@@ -55,10 +57,10 @@ def optimiser(rates: StartRates, updates: int) -> optax.GradientTransformation:
 
 
 def minimise(
-    form: potential.PotentialForm,
+    form: PotentialForm | MolecularForm,
     parameters: dict,
     data: LearningData,
-    mass: float,
+    mass: float | np.ndarray,
     key: Array,
     *,
     updates: int,
@@ -68,6 +70,8 @@ def minimise(
     report: Callable[[dict], None],
 ) -> dict:
     """Parameters after `updates` steps; `report` gets a row of start.csv every 25 updates.
+
+    `mass` is that of a site, amu, or an array (T,) over types.
 
     Raises DynmatchError when a replica explodes.
     """
@@ -120,7 +124,8 @@ def minimise(
         plan, dynamics, tables, random.split(noise, replicas), positions
     )
     moments = adam.init(parameters)
-    target = _pair_histogram(data.frames[data.starts[:: max(1, len(data.starts) // 400)]], data.box)
+    some = data.frames[data.starts[:: max(1, len(data.starts) // 400)]]
+    target = _pair_histogram(some, data.box, form.linked)
     seen = []
     averaged = parameters
     for number in range(1, updates + 1):
@@ -136,7 +141,7 @@ def minimise(
                     f"the relative-entropy minimisation broke down before update {number}: a "
                     "replica exploded or a neighbour list overflowed; lower training.start.rates"
                 )
-            error = np.abs(_pair_histogram(np.concatenate(seen), data.box) - target)
+            error = np.abs(_pair_histogram(np.concatenate(seen), data.box, form.linked) - target)
             report(
                 {
                     "update": number,
@@ -149,10 +154,13 @@ def minimise(
     return averaged
 
 
-def _pair_histogram(positions: np.ndarray, box: np.ndarray, bins: int = 100) -> np.ndarray:
-    """g(r) of frames (F, N, 3) up to half the box on `bins` bins."""
-    n = positions.shape[1]
-    i, j = np.triu_indices(n, 1)
+def _pair_histogram(
+    positions: np.ndarray, box: np.ndarray, linked: tuple[tuple[int, int], ...], bins: int = 100
+) -> np.ndarray:
+    """g(r) of frames (F, N, 3) up to half the box on `bins` bins, without `linked` sites."""
+    counted = np.triu(np.ones((positions.shape[1],) * 2, bool), 1)
+    counted[tuple(np.array(linked, int).reshape(-1, 2).T)] = False
+    i, j = np.nonzero(counted)
     edges = np.linspace(0.0, 0.5 * box.min(), bins + 1)
     counts = np.zeros(bins)
     for frame in positions:

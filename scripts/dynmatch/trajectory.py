@@ -13,6 +13,7 @@ import mdtraj
 import numpy as np
 import tables
 
+from dynmatch import mapped
 from dynmatch.errors import DynmatchError
 from dynmatch.hdf5 import refuse_pickles, replacing_hdf5
 
@@ -55,12 +56,18 @@ class SiteTrajectory:
 
     def frames(self, index: slice | np.ndarray) -> "SiteTrajectory":
         """The trajectory restricted to some frames."""
+
+        def some(array):
+            if array is None:
+                return None
+            return array[index] if isinstance(index, slice) else mapped.take(array, index)
+
         return replace(
             self,
-            positions=self.positions[index],
+            positions=some(self.positions),
             time=self.time[index],
-            velocities=None if self.velocities is None else self.velocities[index],
-            forces=None if self.forces is None else self.forces[index],
+            velocities=some(self.velocities),
+            forces=some(self.forces),
         )
 
     def replicas(self) -> "list[SiteTrajectory]":
@@ -114,6 +121,8 @@ def _add_array(file: tables.File, name: str, array: np.ndarray, units: str) -> N
 def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> SiteTrajectory:
     """Read a trajectory written by `write`; what is not asked for is left on disk.
 
+    Arrays that are large (`mapped`) do not stay in memory.
+
     Raises DynmatchError, naming the file, when it is missing, truncated or not of this layout.
     """
     try:
@@ -122,9 +131,9 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
         with tables.open_file(str(path)) as file:
 
             def array(name):
-                return file.get_node("/", name).read() if name in file.root else None
+                return _values(file.get_node("/", name)) if name in file.root else None
 
-            positions = file.root.coordinates.read()
+            positions = _values(file.root.coordinates)
             time = file.root.time.read().astype(np.float64)
             masses = file.root.site_masses.read()
             box = file.root.cell_lengths[0] if "cell_lengths" in file.root else None
@@ -143,6 +152,14 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
         ) from error
     box = None if box is None else np.asarray(box, np.float64)
     return SiteTrajectory(positions, _even_times(time), masses, topology, box, v, f)
+
+
+def _values(node: tables.Array) -> np.ndarray:
+    values = mapped.empty(node.shape, node.dtype)
+    step = mapped.rows_at_once(node.shape, node.dtype)
+    for start in range(0, len(values), step):
+        values[start : start + step] = node.read(start, start + step)
+    return values
 
 
 def _even_times(time: np.ndarray) -> np.ndarray:

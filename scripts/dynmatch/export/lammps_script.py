@@ -90,7 +90,7 @@ OUTPUT = """
 compute msd all msd com yes
 compute rdf all rdf 120
 fix rdf all ave/time ${{every}} 1 ${{every}} c_rdf[*] file rdf.txt mode vector ave running overwrite
-dump frames all custom ${{every}} trajectory.lammpstrj id xu yu zu
+dump frames all custom ${{every}} trajectory.lammpstrj id type xu yu zu
 dump_modify frames sort id
 thermo_style custom step time pe c_msd[4]
 thermo ${{every}}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import fft
 
+from dynmatch import mapped
 from dynmatch.statistics import block_slices
 
 CHUNK = 2_000_000
@@ -18,10 +19,10 @@ def site_chunks(values: np.ndarray, drift: np.ndarray) -> Iterator[tuple[slice, 
     """
     frames, sites, _ = values.shape
     chunk = max(1, CHUNK // (3 * frames))
+    by_site = mapped.by_site(values)
     for start in range(0, sites, chunk):
         index = slice(start, min(start + chunk, sites))
-        series = values[:, index] - drift[:, None]
-        yield index, np.ascontiguousarray(series.transpose(1, 2, 0))
+        yield index, np.ascontiguousarray(by_site[index], np.float64) - drift.T
 
 
 def origin_counts(frames: int, lags: np.ndarray) -> np.ndarray:

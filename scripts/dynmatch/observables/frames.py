@@ -1,14 +1,17 @@
 """Which frames an observable uses: thinning, lags, and the drift of the centre of mass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from dynmatch.errors import DynmatchError
+from dynmatch.statistics import block_slices
 from dynmatch.trajectory import SiteTrajectory
 
 LAGS_PER_DECADE = 20
+CHUNK = 200_000
+"""Displacements held at once."""
 
 
 def steps(time: float, spacing: float, key: str) -> int:
@@ -69,11 +72,22 @@ def origins(replica: SiteTrajectory, lag: int, stride: int) -> np.ndarray:
     return np.arange(0, replica.n_frames - lag, stride)
 
 
+def pieces(block: slice, size: int) -> list[slice]:
+    """`block` cut into slices of `size` or less."""
+    return [slice(a, min(a + size, block.stop)) for a in range(block.start, block.stop, size)]
+
+
 def displacement_lengths(
     replica: SiteTrajectory, drift: np.ndarray, lag: int, stride: int
-) -> np.ndarray:
-    """Distances (O, N), nm, the sites move in `lag` frames, the drift (F, 3) taken off."""
-    start = origins(replica, lag, stride)
-    moved = replica.positions[start + lag] - replica.positions[start]
-    moved = moved - (drift[start + lag] - drift[start])[:, None]
-    return np.sqrt(np.einsum("onx,onx->on", moved, moved))
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Distances, nm, the sites move in `lag` frames, the drift (F, 3) taken off.
+
+    Yields the number of a time block of origins and distances (O, N) from some of them.
+    """
+    all_origins = origins(replica, lag, stride)
+    for number, block in enumerate(block_slices(len(all_origins))):
+        for piece in pieces(block, max(1, CHUNK // replica.n_sites)):
+            start = all_origins[piece]
+            moved = replica.positions[start + lag] - replica.positions[start]
+            moved = moved - (drift[start + lag] - drift[start])[:, None]
+            yield number, np.sqrt(np.einsum("onx,onx->on", moved, moved))

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.frames import pieces
 from dynmatch.statistics import block_slices, mean_and_error
 from dynmatch.trajectory import SiteTrajectory
 
@@ -33,15 +34,14 @@ def rdf_samples(
     for replica in trajectory.replicas():
         for block in block_slices(replica.n_frames):
             rdf = np.zeros(bins)
-            for start in range(block.start, block.stop, chunk):
-                stop = min(start + chunk, block.stop)
+            for piece in pieces(block, chunk):
                 r, part = mdtraj.compute_rdf(
-                    _frames(replica, slice(start, stop)),
+                    _frames(replica, piece),
                     pairs,
                     r_range=(0.0, bins * bin_width),
                     n_bins=bins,
                 )
-                rdf += part * (stop - start) / (block.stop - block.start)
+                rdf += part * (piece.stop - piece.start) / (block.stop - block.start)
             samples.append(rdf)
     return r, np.array(samples)
 

@@ -1,6 +1,6 @@
 """Self-intermediate scattering function."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from dynmatch.observables.frames import (
     log_lags,
     steps,
 )
-from dynmatch.statistics import block_means, mean_and_error
+from dynmatch.statistics import BLOCKS, mean_and_error
 from dynmatch.trajectory import SiteTrajectory
 
 
@@ -33,14 +33,11 @@ def scattering(
     value = np.empty((len(wave_numbers), len(lags)))
     error = np.empty_like(value)
     for at, lag in enumerate(lags):
-        moved = [
-            displacement_lengths(replica, drift, lag, stride)
+        samples = [
+            _block_means(displacement_lengths(replica, drift, lag, stride), wave_numbers)
             for replica, drift in zip(replicas, drifts, strict=True)
         ]
-        for number, k in enumerate(wave_numbers):
-            # np.sinc(x) is sin(pi x) / (pi x)
-            samples = [block_means(np.sinc(k / np.pi * part).mean(axis=1)) for part in moved]
-            value[number, at], error[number, at] = mean_and_error(np.concatenate(samples))
+        value[:, at], error[:, at] = mean_and_error(np.concatenate(samples))
     return pd.DataFrame(
         {
             "k_per_nm": np.repeat(np.asarray(wave_numbers, np.float64), len(lags)),
@@ -49,3 +46,16 @@ def scattering(
             "error": error.ravel(),
         }
     )
+
+
+def _block_means(
+    moved: Iterable[tuple[int, np.ndarray]], wave_numbers: Sequence[float]
+) -> np.ndarray:
+    """<sin(k r) / (k r)> of each time block: (B, K)."""
+    sums, counts = np.zeros((BLOCKS, len(wave_numbers))), np.zeros(BLOCKS)
+    for block, r in moved:
+        # np.sinc(x) is sin(pi x) / (pi x)
+        sums[block] += [np.sinc(k / np.pi * r).sum() for k in wave_numbers]
+        counts[block] += r.size
+    filled = counts > 0
+    return sums[filled] / counts[filled, None]

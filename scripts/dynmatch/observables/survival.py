@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from dynmatch.observables.frames import lag_times, log_lags, origins, steps
+from dynmatch.observables.frames import lag_times, log_lags, origins, pieces, steps
 from dynmatch.observables.neighbours import check_cutoff, minimum_image, pairs_within
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
 from dynmatch.trajectory import SiteTrajectory
+
+CHUNK = 100_000
+"""Sites at time origins whose pairs are held at once."""
 
 
 def survival(
@@ -32,11 +35,14 @@ def survival(
         # the same origins at every lag, so that every ratio has the same denominator
         all_origins = origins(replica, int(lags[-1]), stride)
         for block in block_slices(len(all_origins)):
-            start = all_origins[block]
-            pairs = pairs_within(replica.positions[start], replica.box, shell_cutoff)
-            still = [_close(replica, start + lag, pairs, shell_cutoff).sum() for lag in lags]
+            still, before = np.zeros(len(lags)), 0
+            for piece in pieces(block, max(1, CHUNK // replica.n_sites)):
+                start = all_origins[piece]
+                pairs = pairs_within(replica.positions[start], replica.box, shell_cutoff)
+                still += [_close(replica, start + lag, pairs, shell_cutoff).sum() for lag in lags]
+                before += len(pairs[0])
             together.append(still)
-            at_start.append(len(pairs[0]))
+            at_start.append(before)
     samples = ratio_samples(np.array(together), np.array(at_start)[:, None])
     value, error = mean_and_error(samples)
     lag_ps = lag_times(lags, trajectory.frame_spacing)

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.frames import pieces
 from dynmatch.observables.neighbours import nearest_directions
 from dynmatch.statistics import block_slices, mean_and_error
 from dynmatch.trajectory import SiteTrajectory
 
 BINS = 200
+CHUNK = 100_000
+"""Sites whose neighbours are held at once."""
 
 
 def tetrahedral_order(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
@@ -36,12 +39,15 @@ def tetrahedral_samples(trajectory: SiteTrajectory) -> tuple[np.ndarray, np.ndar
     Returns the bin centres (bins,), from the lowest sampled bin to q = 1, and samples (B, bins),
     one per time block and replica.
     """
+    edges = np.linspace(-3, 1, BINS + 1)
     samples = []
     for replica in trajectory.replicas():
         for block in block_slices(replica.n_frames):
-            q = tetrahedral_order(replica.positions[block], replica.box)
-            density, edges = np.histogram(q.clip(-3, 1), BINS, (-3, 1), density=True)
-            samples.append(density)
+            counts = np.zeros(BINS)
+            for piece in pieces(block, max(1, CHUNK // replica.n_sites)):
+                q = tetrahedral_order(replica.positions[piece], replica.box)
+                counts += np.histogram(q.clip(-3, 1), edges)[0]
+            samples.append(counts / (counts.sum() * (edges[1] - edges[0])))
     samples = np.array(samples)
     lowest = np.flatnonzero(samples.any(axis=0))[0]
     return 0.5 * (edges[1:] + edges[:-1])[lowest:], samples[:, lowest:]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.frames import centre_of_mass, displacement_lengths, steps
-from dynmatch.statistics import block_slices, mean_and_error
+from dynmatch.statistics import mean_and_error
 from dynmatch.trajectory import SiteTrajectory
 
 BIN = 0.01
@@ -39,21 +39,14 @@ def van_hove(
                 f"van_hove_lags: {lag:g} ps is not shorter than a replica, "
                 f"{(shortest - 1) * spacing:g} ps"
             )
-        moved = [
-            displacement_lengths(replica, drift, step, stride)
-            for replica, drift in zip(replicas, drifts, strict=True)
-        ]
-        bins = int(max(part.max() for part in moved) / BIN) + 1
-        value, error = mean_and_error(
-            np.array(
-                [
-                    np.bincount((part[block] / BIN).astype(int).ravel(), minlength=bins)
-                    / (part[block].size * BIN)
-                    for part in moved
-                    for block in block_slices(len(part))
-                ]
-            )
-        )
+        counts = {}
+        for number, (replica, drift) in enumerate(zip(replicas, drifts, strict=True)):
+            for block, moved in displacement_lengths(replica, drift, step, stride):
+                seen = np.bincount((moved / BIN).astype(int).ravel())
+                counts[number, block] = _sum(counts.get((number, block), np.zeros(0)), seen)
+        bins = max(map(len, counts.values()))
+        samples = np.array([_sum(np.zeros(bins), count) for count in counts.values()])
+        value, error = mean_and_error(samples / (samples.sum(axis=1, keepdims=True) * BIN))
         tables.append(
             pd.DataFrame(
                 {
@@ -65,3 +58,11 @@ def van_hove(
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of two histograms whose bins begin at 0."""
+    total = np.zeros(max(len(one), len(other)))
+    total[: len(one)] += one
+    total[: len(other)] += other
+    return total

@@ -1,0 +1,56 @@
+"""Large arrays in nameless files, mapped into memory: the system pages out what is not in use.
+
+The files lie in the temporary folder (TMPDIR) and are gone with the process.
+"""
+
+import os
+import tempfile
+
+import numpy as np
+
+LARGE = 256 * 2**20
+"""Bytes from which an array is mapped."""
+CHUNK = 16 * 2**20
+"""Bytes copied at a time."""
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array without values yet: mapped where it is `LARGE`, in memory where not.
+
+    Raises OSError when the temporary folder has no room for it.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size < LARGE:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        # a mapped file that meets a full disk later on kills the process
+        os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, dtype, "r+", shape=shape)
+
+
+def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Entries along the first axis that make up a chunk."""
+    row = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
+    return max(1, CHUNK // max(1, row))
+
+
+def take(array: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """array[index] for an array of integers."""
+    taken = empty((len(index), *array.shape[1:]), array.dtype)
+    step = rows_at_once(taken.shape, taken.dtype)
+    for start in range(0, len(index), step):
+        taken[start : start + step] = array[index[start : start + step]]
+    return taken
+
+
+def by_site(array: np.ndarray) -> np.ndarray:
+    """array (F, N, 3) as (N, 3, F): a copy, site by site, where mapped; a view where in memory."""
+    if not isinstance(array, np.memmap):
+        return array.transpose(1, 2, 0)
+    frames = len(array)
+    turned = empty((*array.shape[1:], frames), array.dtype)
+    step = rows_at_once(array.shape, array.dtype)
+    for start in range(0, frames, step):
+        some = slice(start, start + step)
+        turned[..., some] = array[some].transpose(1, 2, 0)
+    return turned

@@ -1,0 +1,24 @@
+"""A picture of one system: all atoms, the sites they are projected onto, and a model's sites."""
+
+from dynmatch.log import rule_log
+from dynmatch.plotting import snapshot, style
+
+
+def main(snakemake) -> None:
+    given = snakemake.input
+    reference, projected, modelled = map(
+        snapshot.first_frame, (given.reference, given.projected, given.modelled)
+    )
+    model = style.MODELS[snakemake.params.model]
+    panels = {
+        "all atoms": snapshot.atoms(reference, projected.xyz[0]),
+        "the same molecules as sites": snapshot.sites(projected, "0.35"),
+        f"{model.label} model": snapshot.sites(modelled, model.color),
+    }
+    with style.applied():
+        figure = snapshot.snapshot(panels, reference.unitcell_lengths[0])
+        style.save(figure, snakemake.output.pdf, snakemake.output.png)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821
