@@ -76,9 +76,8 @@ FIGURE_TABLES = {
     "ramachandran": ["ramachandran"],
     "torsions": ["torsion_free_energy", "populations"],
     "torsion_kinetics": ["torsion_correlation", "timescales"],
-    "molecule_msd": ["msd", "diffusion"],
 }
-MOLECULE_FIGURES = ["ramachandran", "torsions", "torsion_kinetics", "molecule_msd"]
+MOLECULE_FIGURES = ["ramachandran", "torsions", "torsion_kinetics"]
 TRAINING_TABLES = {
     "history": "history.csv",
     "start": "start.csv",
@@ -117,6 +116,7 @@ def figure_files():
         **dict.fromkeys(FIGURE_TABLES, LIQUID_SYSTEMS),
         **dict.fromkeys(MOLECULE_FIGURES, MOLECULE_SYSTEMS),
         "diagnostics": SYSTEMS,
+        "msd": SYSTEMS,
         "snapshot": WATER_SYSTEMS,
         "sites": OWN_SYSTEMS,
         "recovery": KNOWN_SYSTEMS,

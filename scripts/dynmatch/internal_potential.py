@@ -164,7 +164,7 @@ def start(
 
 
 def _harmonic(values: np.ndarray, kT: float, width: float) -> Harmonic:
-    return float(np.mean(values)), kT / max(float(np.std(values)), width) ** 2
+    return float(np.mean(values)), float(kT / max(np.std(values), width) ** 2)
 
 
 def _bond(r: np.ndarray, kT: float, width: float) -> Harmonic:

@@ -32,7 +32,6 @@ FIGURES = {
     "ramachandran": torsions.ramachandran,
     "torsions": torsions.torsions,
     "torsion_kinetics": torsions.torsion_kinetics,
-    "molecule_msd": kinetics.msd,
 }
 """Name of a figure -> function of `Results` that draws it."""
 

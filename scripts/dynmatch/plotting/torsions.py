@@ -103,7 +103,7 @@ def _draw_populations(axis: Axes, results: Results) -> None:
             place, own["mean"], own["error"], fmt=look.marker, color=look.color, markersize=4
         )
     axis.set_xticks(np.arange(len(BASINS)), [BASIN_LABELS[name] for name in BASINS])
-    axis.set(ylabel="population", ylim=(0, None))
+    axis.set(xlabel="basin", ylabel="population", ylim=(0, None))
 
 
 def torsion_kinetics(results: Results) -> Figure:
@@ -148,6 +148,7 @@ def _draw_timescales(axis: Axes, results: Results, name: str, symbol: str) -> No
             )
     axis.set_xticks(range(len(labels)), labels)
     axis.set(
+        xlabel="model",
         xlim=(-0.5, len(labels) - 0.5),
         ylim=(0, None),
         ylabel=f"slowest timescale of {symbol} (ps)\nband: a factor of {WITHIN[name]:g}",
