@@ -119,8 +119,8 @@ def start(
 ) -> tuple[InternalForm, dict]:
     """Form and parameters with which the torsions of `trajectory` are distributed as in it.
 
-    width   nm: a length narrower than that is given this standard deviation (an angle, width over
-            the length), so that a time step of some fs can follow it
+    width   nm: a length narrower than that is given this standard deviation, so that a time step
+            of some fs can follow it
     hidden  widths of the layers of the network
 
     Raises DynmatchError where the sites are not one molecule, a tree of bonds.
@@ -134,17 +134,11 @@ def start(
             return []
         return list(coordinate(trajectory.positions, np.array(sites), trajectory.box).T)
 
-    lengths = dict(zip(chain.lengths, values(chain.lengths), strict=True))
-    arms = {pair: np.mean(r) for pair, r in lengths.items()}
-    angles = [
-        _harmonic(c, kT, width / arms[b, site])
-        for (_, b, site), c in zip(chain.angles, values(chain.angles), strict=True)
-    ]
     impropers = []
-    for (*_, b, site), phi in zip(chain.impropers, values(chain.impropers), strict=True):
+    for phi in values(chain.impropers):
         centre = float(np.angle(np.mean(np.exp(1j * phi))))
         deviation = np.angle(np.exp(1j * (phi - centre)))
-        impropers.append((centre, _harmonic(deviation, kT, width / arms[b, site])[1]))
+        impropers.append((centre, _harmonic(deviation, kT)[1]))
     torsions = values(chain.torsions)
     form = InternalForm(
         thermal_energy=kT,
@@ -152,8 +146,8 @@ def start(
         names=tuple(names),
         types=tuple(types.tolist()),
         coordinates=chain,
-        lengths=tuple(_bond(r, kT, width) for r in lengths.values()),
-        angles=tuple(angles),
+        lengths=tuple(_bond(r, kT, width) for r in values(chain.lengths)),
+        angles=tuple(_harmonic(c, kT) for c in values(chain.angles)),
         impropers=tuple(impropers),
         torsions=tuple(bonded.fourier(phi, kT) for phi in torsions),
     )
@@ -163,7 +157,7 @@ def start(
     return form, {"network": network}
 
 
-def _harmonic(values: np.ndarray, kT: float, width: float) -> Harmonic:
+def _harmonic(values: np.ndarray, kT: float, width: float = 0.0) -> Harmonic:
     return float(np.mean(values)), float(kT / max(np.std(values), width) ** 2)
 
 
