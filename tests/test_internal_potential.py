@@ -9,7 +9,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from dynmatch import classifier as judge
-from dynmatch import internal_potential, potential
+from dynmatch import internal_potential, internal_start, potential
 from dynmatch.errors import DynmatchError
 from dynmatch.internal import coordinate
 from dynmatch.internal_classifier import InternalClassifierForm
@@ -137,7 +137,7 @@ def test_the_fit_finds_a_joint_density_of_two_torsions():
     flat = ((0.0,) * 8,) * 2
     form = InternalForm(**{**vars(FORM), "hidden": (32, 32), "torsions": flat})
     start = Energy(form.hidden).init(jax.random.key(0), jnp.zeros(form.features))
-    network = internal_potential.fit_torsions(form, start, samples, jax.random.key(1))
+    network = internal_start.fit_torsions(form, start, samples, jax.random.key(1))
 
     grid = np.linspace(-np.pi, np.pi, 40, endpoint=False)
     phi = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(-1, 2)
@@ -163,7 +163,7 @@ def test_the_bonded_terms_have_the_spread_of_the_reference():
     for i, j in BACKBONE:
         top.add_bond(atoms[i], atoms[j])
     trajectory = SiteTrajectory(x, np.arange(2000.0), np.full(6, 12.0), top, BOX)
-    fitted, _ = internal_potential.start(trajectory, 2.5, 0.03, (4,), jax.random.key(0))
+    fitted, _ = internal_start.start(trajectory, 2.5, 0.03, (4,), jax.random.key(0))
     assert [k for _, k in fitted.lengths] == pytest.approx([2.5 / 0.03**2] * 5)
     cosines = coordinate(x, np.array(CHAIN.angles), BOX)
     assert [k for _, k in fitted.angles] == pytest.approx(2.5 / cosines.var(0), rel=1e-3)
