@@ -105,8 +105,8 @@ class NeighbourLists:
         outer, inner = (
             max(self._most(x, reach, cell) for x in wrapped) for reach in (self._reach, self._inner)
         )
-        pair = min(n, math.ceil(more * outer)) if self._large else None
-        return Room(pair, min(n, math.ceil(more * inner)), cell)
+        sizes = [min(n, max(1, math.ceil(more * most))) for most in (outer, inner)]
+        return Room(sizes[0] if self._large else None, sizes[1], cell)
 
     def update(self, room: Room, positions: Array) -> tuple[Neighbours, Array]:
         """Lists (replicas, K, N) at `positions`, and whether they had room for all neighbours."""
