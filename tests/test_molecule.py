@@ -75,7 +75,7 @@ SHORT = {
             "potential": {"hidden": [8]},
             "training": {"updates": 2, "windows": 4, "aa_windows": 4, "lags": [0.6]},
             "validation": {"replicas": 4, "length": 60.0, "equilibration": 1.0},
-            "observables": {"correlation_length": 10.0, "timescale_lag": 5.0, "msd_length": 30.0},
+            "observables": {"correlation_length": 10.0, "timescale_lag": 4.0, "msd_length": 30.0},
         }
     }
 }
