@@ -21,6 +21,8 @@ SYSTEMS = list(config["systems"])
 WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
 OWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "trajectory"]
 KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
+MOLECULE_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "molecule"]
+LIQUID_SYSTEMS = [name for name in SYSTEMS if name not in MOLECULE_SYSTEMS]
 TRAINED = {name: models_of(config, name) for name in SYSTEMS}
 MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}
 RUNS = [
@@ -54,9 +56,19 @@ def validation_memory(wildcards, input):
         # the number of sites stands in the file only
         return 2000 + round(10 * input.size_mb)
     reference, settings = system["reference"], system["validation"]
-    sites = reference["sites" if system["kind"] == "known" else "molecules"]
+    sites = {
+        "water": lambda: reference["molecules"],
+        "known": lambda: reference["sites"],
+        "molecule": lambda: len(reference["sites"]),
+    }[system["kind"]]()
     frames = settings["replicas"] * settings["length"] / settings["frame_spacing"]
     return 2000 + round(input.size_mb + 72e-6 * sites * frames)
+
+
+def molecule_topology(wildcards):
+    """The PDB file of a molecule, from the working directory, or one that comes with the workflow."""
+    path = config["systems"][wildcards.system]["reference"]["topology"]
+    return path if os.path.exists(path) else os.path.relpath(Path(workflow.basedir) / path)
 
 
 def check_devices():

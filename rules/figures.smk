@@ -32,7 +32,7 @@ rule figure:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         reference=lookup(dpath="systems/{system}/reference", within=config),
         lags=lookup(dpath="systems/{system}/training/lags", within=config),
-        cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config),
+        cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config, default=None),
     message:
         "Drawing {wildcards.figure} of {wildcards.system}"
     script:

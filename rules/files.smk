@@ -18,9 +18,20 @@ OBSERVABLES = [
 ]
 
 
-def observable_files(folder):
+MOLECULE_OBSERVABLES = [
+    "ramachandran",
+    "torsion_free_energy",
+    "populations",
+    "torsion_correlation",
+    "timescales",
+    "msd",
+    "diffusion",
+]
+
+
+def observable_files(folder, names=OBSERVABLES):
     """The tables by name, and the samples behind those that the summary compares."""
-    tables = {name: f"{folder}/observables/{name}.csv" for name in OBSERVABLES}
+    tables = {name: f"{folder}/observables/{name}.csv" for name in names}
     return tables | {"samples": f"{folder}/observables/samples.npz"}
 
 
@@ -62,7 +73,11 @@ FIGURE_TABLES = {
     "sites": ["rdf_by_type", "bonded"],
     "recovery": ["history", "model", "pmf"],
     "comparison": ["summary"],
+    "ramachandran": ["ramachandran"],
+    "torsions": ["torsion_free_energy", "populations"],
+    "torsion_kinetics": ["torsion_correlation", "timescales"],
 }
+MOLECULE_FIGURES = ["ramachandran", "torsions", "torsion_kinetics"]
 TRAINING_TABLES = {
     "history": "history.csv",
     "start": "start.csv",
@@ -96,8 +111,12 @@ def figure_tables(wildcards):
 def figure_files():
     """Every figure of every system: parameters can be recovered where they are known, models
     compared where there are baselines, atoms shown where they were simulated, and only a user's
-    own sites may be of several types."""
+    own sites may be of several types; a molecule has figures of its own."""
     special = {
+        **dict.fromkeys(FIGURE_TABLES, LIQUID_SYSTEMS),
+        **dict.fromkeys(MOLECULE_FIGURES, MOLECULE_SYSTEMS),
+        "diagnostics": SYSTEMS,
+        "msd": SYSTEMS,
         "snapshot": WATER_SYSTEMS,
         "sites": OWN_SYSTEMS,
         "recovery": KNOWN_SYSTEMS,
@@ -108,5 +127,5 @@ def figure_files():
         for system in SYSTEMS
         for figure in [*FIGURE_TABLES, "snapshot"]
         for suffix in ("pdf", "png")
-        if system in special.get(figure, SYSTEMS)
+        if system in special[figure]
     ]

@@ -8,6 +8,8 @@ rule reference_observables:
         "<logs>/observables/{system}-reference.log",
     benchmark:
         "<benchmarks>/observables/{system}-reference.tsv"
+    wildcard_constraints:
+        system="|".join(map(re.escape, LIQUID_SYSTEMS)) or "(?!)",
     conda:
         "../envs/analysis.yaml"
     threads: 1

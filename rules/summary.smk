@@ -20,13 +20,18 @@ rule summary:
         runtime=10,
         gpu=0,
     params:
+        names=SYSTEMS,
         runs=RUNS,
         systems={
             name: {
-                "cutoff": system["potential"]["cutoff"],
-                "first_lag": min(system["training"]["lags"]),
+                "cutoff": config["systems"][name]["potential"]["cutoff"],
+                "first_lag": min(config["systems"][name]["training"]["lags"]),
             }
-            for name, system in config["systems"].items()
+            for name in LIQUID_SYSTEMS
+        },
+        timescale_lags={
+            name: config["systems"][name]["observables"]["timescale_lag"]
+            for name in MOLECULE_SYSTEMS
         },
         known={
             name: {

@@ -6,7 +6,7 @@ from dynmatch.plotting.recovery import parameters
 from dynmatch.plotting.tables import Results, collect
 from dynmatch.summary import true_parameters
 
-REFERENCE_NAMES = {"water": "AA", "known": "truth", "trajectory": "AA"}
+REFERENCE_NAMES = {"water": "AA", "known": "truth", "trajectory": "AA", "molecule": "AA"}
 
 
 def main(snakemake) -> None:

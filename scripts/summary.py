@@ -6,14 +6,22 @@ import yaml
 
 from dynmatch.files import replacing
 from dynmatch.log import rule_log
-from dynmatch.summary import model_rows, recovery_rows, reference_rows, summary, true_parameters
+from dynmatch.molecule_summary import molecule_rows
+from dynmatch.summary import (
+    model_rows,
+    recovery_rows,
+    reference_rows,
+    summary,
+    trained_rows,
+    true_parameters,
+)
 
 
 def main(snakemake) -> None:
     files, params = snakemake.input, snakemake.params
     rows, reference, truth = {}, {}, {}
     for system, samples, diffusion in zip(
-        params.systems, files.reference_samples, files.reference_diffusion, strict=True
+        params.names, files.reference_samples, files.reference_diffusion, strict=True
     ):
         reference[system], truth[system] = dict(np.load(samples)), pd.read_csv(diffusion)
         rows[system, "reference", ""] = reference_rows(truth[system])
@@ -27,10 +35,18 @@ def main(snakemake) -> None:
         with open(trained, encoding="utf-8") as file:
             parameters = yaml.safe_load(file)
         observed = dict(np.load(samples))
+        tables = pd.read_csv(diffusion), truth[system]
+        if system in params.timescale_lags:
+            lag = params.timescale_lags[system]
+            rows[system, model, str(seed)] = [
+                *molecule_rows(observed, reference[system], tables, lag),
+                *trained_rows(parameters),
+            ]
+            continue
         rows[system, model, str(seed)] = model_rows(
             observed,
             reference[system],
-            (pd.read_csv(diffusion), truth[system]),
+            tables,
             parameters,
             **params.systems[system],
         )

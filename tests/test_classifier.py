@@ -192,7 +192,7 @@ def test_features_of_many_windows_join_those_of_their_frames(window):
     order = np.array([[0, 1, 2], [2, 0, 1]])
     one_frame = jax.jit(jax.vmap(lambda x: judge.frame_features(FORM, x, BOX)))
     frames = jax.tree.map(lambda x: x[order], one_frame(window))
-    joined = judge.assemble(frames, judge.displacements(window[order]))
+    joined = judge.assemble(FORM, frames, window[order], BOX)
     direct = jax.jit(jax.vmap(lambda x: judge.window_features(FORM, x, x, BOX)))(window[order])
     for found, expected in zip(joined, direct, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-13)

@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from rule_files import ROOT
 
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.torsions import BASINS
 from dynmatch.plotting import kinetics, recovery, structure, style
 from dynmatch.plotting.figures import FIGURES, render
 from dynmatch.plotting.tables import COLUMNS, OBSERVABLES, Layout, Results, collect, over_seeds
@@ -44,7 +45,7 @@ WAVE_NUMBERS = (8.0, 16.0)
 VAN_HOVE_LAGS = (1.0, 20.0)
 
 UNIT = re.compile(
-    r"\((nm|ps|amu|amu/ps|kJ/mol|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
+    r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
     r"$g(r)$",
@@ -73,6 +74,10 @@ DIMENSIONLESS = {
     r"RDF error $\langle|\Delta g|\rangle$",
     r"ADF error $\langle|\Delta P|\rangle$",
     "learned / truth",
+    "population",
+    "basin",
+    "model",
+    *(rf"autocorrelation of $\{f}\{name}$" for f in ("cos", "sin") for name in ("phi", "psi")),
 }
 
 
@@ -94,6 +99,9 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
     with np.errstate(divide="ignore"):
         w = np.where(rdf > 0, -THERMAL * np.log(rdf), np.nan)
     energy = 4 * THERMAL * (pair_cosine**2 + ((pair_r - 0.3) / 0.2) ** 2)
+    angles = np.arange(-175.0, 180.0, 10.0)
+    phi, psi = (grid.ravel() for grid in np.meshgrid(angles, angles))
+    turn = np.radians(phi + psi)
     gauss = np.exp(-(moved**2) / (4 * d * after)) / (4 * np.pi * d * after) ** 1.5
     values = {
         "rdf": (r, rdf),
@@ -115,6 +123,19 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
             np.tile(cosines, 2),
             np.full(100, 0.5),
         ),
+        "ramachandran": (phi, psi, np.where(phi < 0, THERMAL * (2 - np.cos(turn)), np.nan)),
+        "torsion_free_energy": (
+            np.repeat(["phi", "psi"], 36),
+            np.tile(angles, 2),
+            np.tile(THERMAL * (1 - np.cos(np.radians(angles))), 2),
+        ),
+        "populations": (list(BASINS), np.array([0.2, 0.4, 0.3, 0.1])),
+        "torsion_correlation": (
+            np.repeat(["cos_phi", "sin_phi", "cos_psi", "sin_psi"], len(t)),
+            np.tile(t, 4),
+            np.tile(np.exp(-t / 20), 4),
+        ),
+        "timescales": (["phi", "psi"], np.array([4.0, 40.0])),
     }
     tables = {}
     for name, columns in values.items():

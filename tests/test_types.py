@@ -97,7 +97,7 @@ def score(window):
     def features(positions):
         box = jnp.full(3, 100.0)
         frames = judge.frames_features(JUDGE, positions, box)
-        return judge.assemble(frames, judge.displacements(positions))
+        return judge.assemble(JUDGE, frames, positions, box)
 
     variables = Classifier(JUDGE).init(jax.random.key(1), features(jnp.asarray(window)))
     return jax.jit(lambda x: jnp.mean(Classifier(JUDGE).apply(variables, features(x))))

@@ -73,11 +73,14 @@ def _parameters(positions, sites, box, kT: float, width: float) -> tuple[float, 
         arm = np.mean(coordinate(positions, chain[:, :2], box))
         deviation = max(float(np.std(values)), width / arm)
         return float(np.mean(values)), float(kT / deviation**2)
-    return _fourier(values, kT)
+    return fourier(values, kT)
 
 
-def _fourier(phi: np.ndarray, kT: float) -> tuple[float, ...]:
-    """Least squares of -kT ln p(phi) on the harmonics, weighted by p: empty bins do not count."""
+def fourier(phi: np.ndarray, kT: float) -> tuple[float, ...]:
+    """a_1 ... a_4, b_1 ... b_4 in kJ/mol of a dihedral phi (F,), radian.
+
+    Least squares of -kT ln p(phi) on the harmonics, weighted by p: empty bins do not count.
+    """
     density, edges = np.histogram(phi, DIHEDRAL_BINS, (-np.pi, np.pi), density=True)
     centre = 0.5 * (edges[1:] + edges[:-1])
     seen = density > 0

@@ -20,16 +20,20 @@ the directions are seen, summed over the sites of a type, as vectors of rank 1.
 The mean displacement of all sites is removed: total momentum is conserved in the all-atom system,
 whereas each coarse-grained site has a bath of its own, and the drift of the whole box is not
 dynamics.
+
+`frame_features`, `assemble`, `windows_features` and `network` go by the type of the form: those
+here are for liquids, those of `internal_classifier` for a molecule by itself.
 """
 
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 TENSOR = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 TENSOR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
@@ -80,6 +84,7 @@ class WindowFeatures(NamedTuple):
     rank2: Array
 
 
+@singledispatch
 def frame_features(form: ClassifierForm, positions: Array, box: Array) -> FrameFeatures:
     """Neighbour moments of one frame, positions (N, 3) nm."""
     n = positions.shape[0]
@@ -123,15 +128,19 @@ def displacements(positions: Array) -> Array:
     return steps - jnp.mean(steps, -2, keepdims=True)
 
 
-def assemble(frames: FrameFeatures, steps: Array) -> WindowFeatures:
-    """Join the features of the frames (..., T, N, C, ...) with displacements (..., T-1, N, 3)."""
+@singledispatch
+def assemble(
+    form: ClassifierForm, frames: FrameFeatures, means: Array, box: Array
+) -> WindowFeatures:
+    """Join features of frames (..., T, N, C, ...) with displacements of means (..., T, N, 3)."""
 
     def join(x, axis):
         """(..., T, N, [k,] C) -> (..., N, [k,] T*C)"""
         x = jnp.moveaxis(x, axis, -2)
         return x.reshape((*x.shape[:-2], -1))
 
-    rank1 = jnp.concatenate([join(frames.rank1, -4), jnp.moveaxis(steps, -3, -1)], -1)
+    steps = jnp.moveaxis(displacements(means), -3, -1)
+    rank1 = jnp.concatenate([join(frames.rank1, -4), steps], -1)
     return WindowFeatures(join(frames.rank0, -3), rank1, join(frames.rank2, -4))
 
 
@@ -140,7 +149,15 @@ def window_features(
 ) -> WindowFeatures:
     """Features of one window, positions (T, N, 3) nm, unwrapped, and the means (T, N, 3) whose
     displacements are seen."""
-    return assemble(frames_features(form, positions, box), displacements(means))
+    return assemble(form, frames_features(form, positions, box), means, box)
+
+
+@singledispatch
+def windows_features(
+    form: ClassifierForm, positions: Array, means: Array, box: Array
+) -> WindowFeatures:
+    """`window_features` of many windows (W, T, N, 3), one after the other."""
+    return lax.map(lambda window: window_features(form, *window, box), (positions, means))
 
 
 class Scale(NamedTuple):
@@ -177,8 +194,8 @@ def _standard_scale(features: WindowFeatures) -> Scale:
     return Scale(
         mean0,
         jnp.maximum(scale0, floor * jnp.max(scale0)),
-        jnp.maximum(scale1, floor * jnp.max(scale1)),
-        jnp.maximum(scale2, floor * jnp.max(scale2)),
+        jnp.maximum(scale1, floor * jnp.max(scale1, initial=0.0)),
+        jnp.maximum(scale2, floor * jnp.max(scale2, initial=0.0)),
     )
 
 
@@ -240,6 +257,12 @@ class Classifier(nn.Module):
         for width in form.hidden:
             x = nn.silu(nn.Dense(width)(x))
         return nn.Dense(1, use_bias=False)(x)[..., 0]
+
+
+@singledispatch
+def network(form: ClassifierForm) -> nn.Module:
+    """The classifier of that form."""
+    return Classifier(form)
 
 
 def gradient_penalty(classifier: Classifier, variables: dict, features: WindowFeatures) -> Array:

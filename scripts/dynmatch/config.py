@@ -53,7 +53,7 @@ def models_of(config: Mapping, name: str) -> list[str]:
 
 def baselines_of(config: Mapping, name: str) -> list[str]:
     """Baseline models of a system of the (complete) config: method and dynamics, joined by _."""
-    baselines = config["systems"][name]["baselines"]
+    baselines = config["systems"][name].get("baselines", {"methods": [], "dynamics": []})
     return [
         f"{method}_{dynamics}"
         for method in baselines["methods"]
@@ -63,8 +63,9 @@ def baselines_of(config: Mapping, name: str) -> list[str]:
 
 def seeds_of(config: Mapping, name: str, model: str) -> list[int]:
     """Seeds of a model of a system of the (complete) config."""
-    own = config["systems"][name]["baselines"]["seeds"]
-    return own if own and model in baselines_of(config, name) else config["seeds"]
+    if model not in baselines_of(config, name):
+        return config["seeds"]
+    return config["systems"][name]["baselines"]["seeds"] or config["seeds"]
 
 
 def mapping_of(system: Mapping) -> str | list[dict]:
@@ -271,7 +272,9 @@ def _unknown_names(config: Mapping) -> list[str]:
 
 def _conflicts(system: Mapping) -> Iterator[str]:
     """Keys of one system that contradict each other, relative to the system's own path."""
-    yield from _too_far(system)
+    if system["kind"] != "molecule":
+        yield from _too_far(system)
+        yield from _too_few_frames(system)
     yield from _too_long(system)
     yield from _too_short(system)
     yield from _off_grid(system)
@@ -317,7 +320,7 @@ def _too_long(system: Mapping) -> Iterator[str]:
             "reference.length"
         )
     name = "reference.length" if reference <= validation else "validation.length"
-    for key in ("structure_spacing", "vacf_length", "msd_length", "van_hove_lags"):
+    for key in _LENGTHS:
         for path, lag in _times(system, f"observables.{key}"):
             if lag >= min(reference, validation):
                 yield (
@@ -326,13 +329,22 @@ def _too_long(system: Mapping) -> Iterator[str]:
                 )
 
 
+_LENGTHS = (
+    "structure_spacing",
+    "vacf_length",
+    "msd_length",
+    "van_hove_lags",
+    "correlation_length",
+    "timescale_lag",
+)
+"""Observables' times that lie within a replica."""
 BROWNIAN_STEPS = 20
 """Steps that a lag has at least: a lag of n Leimkuhler-Matthews steps moves a free site by
 6 D0 (n - 1/2) dt only."""
 
 
-def _too_short(system: Mapping) -> Iterator[str]:
-    """Times that hold too few steps or frames for what is made of them."""
+def _too_few_frames(system: Mapping) -> Iterator[str]:
+    """Lengths of observables that hold too few frames for what is made of them."""
     longest = max(system["reference"].get("length", 0.0), system["validation"]["length"])
     msd_length = system["observables"]["msd_length"]
     if msd_length < longest / 10:
@@ -347,6 +359,10 @@ def _too_short(system: Mapping) -> Iterator[str]:
                 f"observables.vacf_length is {system['observables']['vacf_length']:g} ps; it must "
                 f"be at least {key}, {spacing:g} ps"
             )
+
+
+def _too_short(system: Mapping) -> Iterator[str]:
+    """Lags of the training that hold too few steps."""
     shortest = BROWNIAN_STEPS * system["training"]["bd"]["time_step"]
     for path, lag in _times(system, "training.lags"):
         if lag < shortest * (1 - 1e-6):
@@ -368,6 +384,7 @@ _COUNTED_IN = {
     "validation.length": ("validation.frame_spacing",),
     "observables.structure_spacing": _FRAMES,
     "observables.van_hove_lags": _FRAMES,
+    "observables.timescale_lag": _FRAMES,
 }
 """Times, and the steps of which each must be a whole number."""
 
@@ -386,7 +403,14 @@ def _off_grid(system: Mapping) -> Iterator[str]:
 
 
 def _impossible(system: Mapping) -> Iterator[str]:
-    """What a trajectory of the user's own has no data for."""
+    """What a trajectory of the user's own has no data for, and what a molecule does not need."""
+    if system["kind"] == "molecule":
+        if system["training"]["start"]["updates"]:
+            yield (
+                "training.start.updates must be 0 for a molecule, which starts from the free "
+                "energy of its torsions"
+            )
+        return
     if system["kind"] == "trajectory" and "fm" in system["baselines"]["methods"]:
         yield (
             "baselines.methods has fm, force matching, and trajectory files have no forces that "

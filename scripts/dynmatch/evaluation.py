@@ -8,7 +8,7 @@ from jax import Array
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.neighbour_lists import NeighbourLists
+from dynmatch.neighbour_lists import lists_for
 
 
 class Evaluator:
@@ -27,7 +27,7 @@ class Evaluator:
         self.box, self.n_sites = box, n_sites
         self._form = model.form
         self._tables = potential.tabulate(model.form, model.parameters)
-        self._lists = NeighbourLists(model.form, box, n_sites)
+        self._lists = lists_for(model.form, box, n_sites)
         self._evaluate = None
         self._grown = 0
 

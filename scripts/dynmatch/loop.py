@@ -22,12 +22,16 @@ from dynmatch.backend import release_memory
 from dynmatch.classifier import ClassifierForm
 from dynmatch.errors import DynmatchError
 from dynmatch.internal import bonds_of, molecules_of
+from dynmatch.internal_classifier import InternalClassifierForm
+from dynmatch.internal_potential import InternalForm
 from dynmatch.learning_data import (
     LearningData,
     learning_data,
     room_for_neighbours,
 )
 from dynmatch.model import Model
+from dynmatch.molecular import MolecularForm
+from dynmatch.observables.centre import centre_diffusion
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.rollout import RolloutPlan
 from dynmatch.sources import closure
@@ -107,14 +111,7 @@ def train(
         plan = replace(plan, lag_steps=(lag,), mean_steps=1, structure_only=True)
         game_settings = replace(game_settings, freeze=training.DYNAMICS)
         dynamics["gamma"] = dynamics["mass"] + jnp.log(STRUCTURE_FRICTION)
-    classifier_form = ClassifierForm(
-        cutoff=form.cutoff,
-        inner=0.85 * form.core,
-        channels=settings["classifier"]["channels"],
-        hidden=tuple(settings["classifier"]["hidden"]),
-        types=form.types or (),
-        linked=form.linked,
-    )
+    classifier_form = make_classifier(form, settings["classifier"])
     key = random.PRNGKey(seed)
     start_key, game_key = random.split(key)
     reference, scale = training.prepare_reference(classifier_form, data)
@@ -185,8 +182,16 @@ def einstein_friction(
     """kB T/D, amu/ps, of the reference's diffusion constant D.
 
     With `types` (N,) of the sites, an array (T,): kB T/(n D) with D of the sites of a type and n
-    the sites of their molecules, whose frictions add up.
+    the sites of their molecules, whose frictions add up. For a single molecule kB T/D of its centre
+    of mass is the sum over all sites, which share it in proportion to their masses.
     """
+    if len(molecules_of(trajectory.n_sites, bonds_of(trajectory.topology))) == 1:
+        rate = (
+            kT
+            / float(centre_diffusion(trajectory).d_nm2_per_ps.iloc[0])
+            / np.sum(trajectory.masses)
+        )
+        return rate * mean_mass(trajectory, types)
     stride = max(1, round(WINDOW_SPACING / trajectory.frame_spacing))
     coarse = trajectory.frames(slice(None, None, stride))
     length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
@@ -254,8 +259,28 @@ def make_plan(
         rebuild=REBUILD,
         mean_steps=max(1, round(settings["smoothing"] / time_step)),
     )
+    if isinstance(form, InternalForm):
+        # a molecule is small: what a step costs is the same for all windows together
+        return replace(plan, chunk=settings["windows"])
     room = room_for_neighbours(data, form.three_body_cutoff + plan.skin, ROOM)
     return replace(plan, neighbours=room)
+
+
+def make_classifier(
+    form: potential.PotentialForm | MolecularForm | InternalForm, settings: dict
+) -> ClassifierForm | InternalClassifierForm:
+    """The classifier's form, of the config's training.classifier."""
+    hidden = tuple(settings["hidden"])
+    if isinstance(form, InternalForm):
+        return InternalClassifierForm(form, hidden)
+    return ClassifierForm(
+        cutoff=form.cutoff,
+        inner=0.85 * form.core,
+        channels=settings["channels"],
+        hidden=hidden,
+        types=form.types or (),
+        linked=form.linked,
+    )
 
 
 def make_settings(settings: dict) -> training.GameSettings:

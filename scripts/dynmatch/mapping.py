@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import mdtraj
 import numpy as np
+from scipy.sparse import csr_array
 
 from dynmatch.errors import DynmatchError
 
@@ -190,3 +191,11 @@ def site_topology(
     for i, j in bonds:
         mapped.add_bond(atoms[i], atoms[j])
     return mapped
+
+
+def weights_of(sites: Sequence[Site], count: int) -> csr_array:
+    """(N, n): row I holds the weights of the atoms of site I."""
+    row = np.repeat(np.arange(len(sites)), [len(site.atoms) for site in sites])
+    column = np.concatenate([site.atoms for site in sites])
+    weight = np.concatenate([site.weights for site in sites])
+    return csr_array((weight, (row, column)), shape=(len(sites), count))

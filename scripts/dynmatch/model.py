@@ -16,10 +16,12 @@ import numpy as np
 import yaml
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from dynmatch import internal_potential, molecular
 from dynmatch.dynamics import KINDS, Dynamics
 from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
-from dynmatch.molecular import MolecularForm, form_of, record_of
+from dynmatch.internal_potential import InternalForm
+from dynmatch.molecular import MolecularForm
 from dynmatch.potential import PotentialForm
 from dynmatch.units import BOLTZMANN
 
@@ -42,7 +44,7 @@ class Model:
     """
 
     kind: str
-    form: PotentialForm | MolecularForm
+    form: PotentialForm | MolecularForm | InternalForm
     parameters: dict
     gamma: float | np.ndarray
     alpha: float
@@ -110,7 +112,8 @@ def save(path: str | Path, arrays: str | Path, model: Model, record: dict) -> No
     if model.form.types is None:
         potential = {**asdict(model.form), "hidden": list(model.form.hidden)}
     else:
-        potential = record_of(model.form)
+        kind = internal_potential if isinstance(model.form, InternalForm) else molecular
+        potential = kind.record_of(model.form)
     document = {
         "format_version": FORMAT_VERSION,
         "dynamics": model.kind,
@@ -161,7 +164,8 @@ def load(path: str | Path) -> Model:
             parameters = unflatten_dict({n: jnp.asarray(archive[n]) for n in archive}, sep="/")
         form = document["potential"]
         if "types" in document:
-            form = form_of(form)
+            kind = internal_potential if "coordinates" in form else molecular
+            form = kind.form_of(form)
             values = [document["types"][name] for name in form.names]
         else:
             form = PotentialForm(**{**form, "hidden": tuple(form["hidden"])})

@@ -16,6 +16,7 @@ from jax_md import partition
 
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
+from dynmatch.internal_potential import InternalForm
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import Neighbours, PotentialForm
 
@@ -38,13 +39,40 @@ class Room(NamedTuple):
     cell: int | None
 
 
+def lists_for(
+    form: PotentialForm | MolecularForm | InternalForm,
+    box: np.ndarray,
+    n_sites: int,
+    skin: float = SKIN,
+) -> "NeighbourLists | NoLists":
+    """`NeighbourLists`, or `NoLists` for a potential that needs none.
+
+    Raises DynmatchError when a form that knows the type of every site is of another number of them.
+    """
+    if form.types is not None and len(form.types) != n_sites:
+        raise DynmatchError(
+            f"the model is one of {len(form.types)} sites of given types, and here are "
+            f"{n_sites}; take configurations of the system it was trained on"
+        )
+    return NoLists() if isinstance(form, InternalForm) else NeighbourLists(form, box, n_sites, skin)
+
+
+class NoLists:
+    """Stands for `NeighbourLists` where there is nothing to list."""
+
+    def room(self, positions: Array, grown: int) -> None:
+        """None is needed."""
+
+    def update(self, room: None, positions: Array) -> tuple[Neighbours, Array]:
+        """No lists, which is always enough."""
+        return potential.ALL_PAIRS, jnp.bool_(True)
+
+
 class NeighbourLists:
     """Neighbours for a batch of replicas, up to `skin` (nm) beyond the ranges of the terms.
 
     For large N one search serves both terms: the neighbours of the three-body term are picked
     from those of the pair term.
-
-    Raises DynmatchError when a form that knows the type of every site is of another number of them.
     """
 
     def __init__(
@@ -54,11 +82,6 @@ class NeighbourLists:
         n_sites: int,
         skin: float = SKIN,
     ):
-        if form.types is not None and len(form.types) != n_sites:
-            raise DynmatchError(
-                f"the model is one of {len(form.types)} sites of given types, and here are "
-                f"{n_sites}; take configurations of the system it was trained on"
-            )
         self._box = jnp.asarray(box, jnp.float32)
         self._inner = form.three_body_cutoff + skin
         self._large = n_sites > ALL_PAIRS_UP_TO

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
 from dynmatch.internal import bonds_of, coordinate, molecules_of
-from dynmatch.mapping import Site, map_sites, site_bonds, site_topology
+from dynmatch.mapping import Site, map_sites, site_bonds, site_topology, weights_of
 from dynmatch.projection import apply_mapping, make_whole, unwrap
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
@@ -62,7 +62,7 @@ def project_own(
     atoms = _load_topology(topology, where)
     sites = map_sites(atoms, definitions, where)
     bonds = site_bonds(atoms, sites)
-    matrix = _matrix(sites, atoms.n_atoms)
+    matrix = weights_of(sites, atoms.n_atoms)
     positions, times, boxes = [], [], {}
     for path in trajectories:
         frames, box = _read(Path(path), topology, atoms, sites, matrix, frame_spacing, where)
@@ -255,14 +255,6 @@ def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> No
             f"{where}.frame_spacing is {spacing:g} ps, but the frames of {path} are "
             f"{measured:g} ps apart by its own times"
         )
-
-
-def _matrix(sites: Sequence[Site], count: int) -> csr_array:
-    """(N, n): row I holds the weights of the atoms of site I."""
-    row = np.repeat(np.arange(len(sites)), [len(site.atoms) for site in sites])
-    column = np.concatenate([site.atoms for site in sites])
-    weight = np.concatenate([site.weights for site in sites])
-    return csr_array((weight, (row, column)), shape=(len(sites), count))
 
 
 def _first_line(error: Exception) -> str:

@@ -208,7 +208,9 @@ def fit_pair(form: PotentialForm, r: np.ndarray, energy: np.ndarray) -> np.ndarr
 
 
 def roughness(parameters: dict) -> Array:
-    """Mean squared third difference of the pair coefficients, (kB T)^2."""
+    """Mean squared third difference of the pair coefficients, (kB T)^2; 0 where there are none."""
+    if "pair" not in parameters:
+        return jnp.float32(0.0)
     return jnp.mean(jnp.diff(parameters["pair"]["params"]["coefficients"], 3) ** 2)
 
 

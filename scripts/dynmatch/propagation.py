@@ -16,7 +16,7 @@ from dynmatch import potential
 from dynmatch.devices import devices_for, placed, spread
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.neighbour_lists import NeighbourLists
+from dynmatch.neighbour_lists import lists_for
 from dynmatch.trajectory import SiteTrajectory
 
 LONGEST_REBUILD = 20
@@ -53,7 +53,7 @@ def propagator(
     box = jnp.asarray(start.box, jnp.float32)
     tables = potential.tabulate(model.form, model.parameters)
     first_rebuild, skin = rebuild_interval(model)
-    lists = NeighbourLists(model.form, start.box, start.n_sites, skin)
+    lists = lists_for(model.form, start.box, start.n_sites, skin)
     mesh = devices_for(replicas)
 
     def force(positions, neighbours):
@@ -140,7 +140,8 @@ def rebuild_interval(model: Model) -> tuple[int, float]:
     """Steps between two rebuilds of the neighbour lists, and the skin (nm) that this takes.
 
     The longer the interval, the thicker the skin and the more neighbours are looked at in vain:
-    steps are such that (1 + skin/cutoff)^3 + `SEARCH`/steps is least.
+    steps are such that (1 + skin/cutoff)^3 + `SEARCH`/steps is least. Without a cutoff there is
+    nothing to look for, and they are the most there are.
     """
 
     def skin(steps):
@@ -153,6 +154,8 @@ def rebuild_interval(model: Model) -> tuple[int, float]:
     def cost(steps):
         return (1 + skin(steps) / model.form.cutoff) ** 3 + SEARCH / steps
 
+    if not model.form.cutoff:
+        return LONGEST_REBUILD, skin(LONGEST_REBUILD)
     steps = min(range(1, LONGEST_REBUILD + 1), key=cost)
     return steps, skin(steps)
 

@@ -24,9 +24,10 @@ from tqdm import tqdm
 from dynmatch.errors import DynmatchError
 from dynmatch.files import replacing
 from dynmatch.hdf5 import replacing_hdf5
+from dynmatch.molecule import Molecule
 from dynmatch.platforms import make_context
 from dynmatch.segments import Segment, count_good, read_segment, write_segment
-from dynmatch.water import WaterBox, lattice_positions
+from dynmatch.water import WaterBox
 from dynmatch.workers import report, side_by_side, stay_on_this_core
 
 logger = logging.getLogger(__name__)
@@ -40,13 +41,14 @@ class ReferenceSettings:
     """How the box is simulated; times in ps, rates in 1/ps, temperature in K.
 
     `equilibration` and `length` are those of each replica; `threads` is the number of cores for all
-    of them together; `where` is the section of the config that messages name.
+    of them together; `where` is the section of the config that messages name. Without a
+    `thermostat_frequency`, production too is Langevin dynamics, whose `friction` is the solvent's.
     """
 
     temperature: float
     time_step: float
     friction: float
-    thermostat_frequency: float
+    thermostat_frequency: float | None
     replicas: int
     equilibration: float
     length: float
@@ -99,7 +101,7 @@ def check(settings: ReferenceSettings) -> None:
     where = settings.where
     for key in ("time_step", "friction", "thermostat_frequency", "equilibration", "length"):
         value = getattr(settings, key)
-        if not value > 0:
+        if value is not None and not value > 0:
             raise DynmatchError(f"{where}.{key}: {value} must be positive")
     for key, unit_key in (
         ("frame_spacing", "time_step"),
@@ -113,7 +115,9 @@ def check(settings: ReferenceSettings) -> None:
             )
 
 
-def produce(box: WaterBox, settings: ReferenceSettings, folder: Path) -> list[list[Path]]:
+def produce(
+    box: WaterBox | Molecule, settings: ReferenceSettings, folder: Path
+) -> list[list[Path]]:
     """Simulate the segments that `folder` lacks; return the paths of all, in order, by replica.
 
     Each segment starts in a new OpenMM context from the state that the one before ended with, so a
@@ -151,7 +155,7 @@ def produce(box: WaterBox, settings: ReferenceSettings, folder: Path) -> list[li
 
 
 def _produce_replica(
-    box: WaterBox,
+    box: WaterBox | Molecule,
     settings: ReferenceSettings,
     replica: int,
     paths: Sequence[Path],
@@ -172,24 +176,24 @@ def _produce_replica(
 
 
 def equilibrate(
-    box: WaterBox,
+    box: WaterBox | Molecule,
     settings: ReferenceSettings,
     replica: int = 0,
     report: Callable[[], object] = lambda: None,
 ) -> str:
-    """Put the molecules on a lattice, minimise, draw velocities, and run Langevin dynamics.
+    """Take the positions to start from, minimise, draw velocities, and run Langevin dynamics.
 
-    Lattice, velocities and noise are those of the replica. Returns the final state as XML; `report`
-    is called after every time in which production will write a frame.
+    Positions, velocities and noise are those of the replica. Returns the final state as XML;
+    `report` is called after every time in which production will write a frame.
     Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), doi:10.1021/acs.jpca.9b02771.
     """
     integrator = openmm.LangevinMiddleIntegrator(
         settings.temperature, settings.friction, settings.time_step
     )
-    lattice_seed, velocity_seed, noise_seed = _seeds(settings.seed, replica)
+    start_seed, velocity_seed, noise_seed = _seeds(settings.seed, replica)
     integrator.setRandomNumberSeed(noise_seed)
     context = _context(box.system, integrator, settings)
-    context.setPositions(lattice_positions(box, lattice_seed))
+    context.setPositions(box.start(start_seed))
     context.computeVirtualSites()
     context.applyConstraints(integrator.getConstraintTolerance())
     openmm.LocalEnergyMinimizer.minimize(context)
@@ -212,19 +216,26 @@ def simulate_segment(
     replica: int = 0,
     report: Callable[[], object] = lambda: None,
 ) -> Segment:
-    """Run one segment of a replica from an XML state with a Nose-Hoover chain.
+    """Run one segment of a replica from an XML state with a Nose-Hoover chain or in a solvent.
 
-    `report` is called every frame.
+    `report` is called every frame. In a solvent nothing is conserved: it is given as NaN.
 
     The chain scales the velocities of all atoms by one common factor (G. J. Martyna et al.,
     J. Chem. Phys. 97, 2635 (1992), doi:10.1063/1.463940). As OpenMM's leapfrog has it, velocities
     are those half a time step before the positions.
     """
-    integrator = openmm.NoseHooverIntegrator(
-        settings.temperature, settings.thermostat_frequency, settings.time_step
-    )
+    start = openmm.XmlSerializer.deserialize(state)
+    if settings.thermostat_frequency is None:
+        integrator = openmm.LangevinMiddleIntegrator(
+            settings.temperature, settings.friction, settings.time_step
+        )
+        integrator.setRandomNumberSeed(_seeds(settings.seed, replica, start.getStepCount())[0])
+    else:
+        integrator = openmm.NoseHooverIntegrator(
+            settings.temperature, settings.thermostat_frequency, settings.time_step
+        )
     context = _context(system, integrator, settings)
-    context.setState(openmm.XmlSerializer.deserialize(state))
+    context.setState(start)
     frames = settings.frames_per_segment
     positions = np.empty((frames, system.getNumParticles(), 3), np.float32)
     velocities = np.empty_like(positions)
@@ -240,7 +251,7 @@ def simulate_segment(
             if with_energy:
                 potential.append(now.getPotentialEnergy().value_in_unit(_ENERGY))
                 kinetic = now.getKineticEnergy().value_in_unit(_ENERGY)
-                bath = integrator.computeHeatBathEnergy().value_in_unit(_ENERGY)
+                bath = _bath_energy(integrator)
                 conserved.append(potential[-1] + kinetic + bath)
             report()
         end = context.getState(positions=True, velocities=True, integratorParameters=True)
@@ -257,7 +268,7 @@ def simulate_segment(
 
 
 def segments(
-    paths: Sequence[Sequence[Path]], box: WaterBox, settings: ReferenceSettings
+    paths: Sequence[Sequence[Path]], box: WaterBox | Molecule, settings: ReferenceSettings
 ) -> list[Iterator[Segment]]:
     """Read what `produce` wrote, by replica, one segment at a time.
 
@@ -271,7 +282,10 @@ def segments(
 
 
 def write_box(
-    box: WaterBox, positions: np.ndarray, system_path: str | Path, topology_path: str | Path
+    box: WaterBox | Molecule,
+    positions: np.ndarray,
+    system_path: str | Path,
+    topology_path: str | Path,
 ) -> None:
     """Write the OpenMM system (XML) and the topology with positions (n, 3), nm (PDB)."""
     with replacing(system_path) as temporary:
@@ -282,15 +296,16 @@ def write_box(
 
 def assemble(
     replicas: Iterable[Iterable[Segment]],
-    box: WaterBox,
+    box: WaterBox | Molecule,
     settings: ReferenceSettings,
     path: str | Path,
+    velocities: bool = True,
 ) -> None:
     """Join the segments of all replicas into one trajectory of MDTraj's HDF5 layout, atomically.
 
-    Replicas follow each other. It holds all particles: positions (nm, not wrapped), velocities
-    (nm/ps), time (ps, 0 at the first frame of each replica) and box. Frames beyond the length asked
-    for are left out.
+    Replicas follow each other. It holds all particles: positions (nm, not wrapped), `velocities`
+    (nm/ps) or not, time (ps, 0 at the first frame of each replica) and box. Frames beyond the
+    length asked for are left out.
     """
     with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w", compression=None) as file:
@@ -304,7 +319,7 @@ def assemble(
                     time = (first + np.arange(count)) * settings.frame_spacing
                     file.write(
                         coordinates=segment.positions[:count],
-                        velocities=segment.velocities[:count],
+                        velocities=segment.velocities[:count] if velocities else None,
                         time=time.astype(np.float32),
                         cell_lengths=np.full((count, 3), box.edge, np.float32),
                         cell_angles=np.full((count, 3), 90.0, np.float32),
@@ -329,9 +344,16 @@ def _fingerprints(system: openmm.System, settings: ReferenceSettings) -> list[st
     ]
 
 
-def _seeds(seed: int, replica: int) -> list[int]:
+def _bath_energy(integrator: openmm.Integrator) -> float:
+    """Energy of the thermostat, kJ/mol, or NaN where it has none."""
+    if not isinstance(integrator, openmm.NoseHooverIntegrator):
+        return np.nan
+    return integrator.computeHeatBathEnergy().value_in_unit(_ENERGY)
+
+
+def _seeds(seed: int, *key: int) -> list[int]:
     """Three positive seeds: OpenMM takes 0 for "choose one at random"."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(replica,))
+    sequence = np.random.SeedSequence(seed, spawn_key=key)
     return [int(word >> 2) + 1 for word in sequence.generate_state(3)]
 
 

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from dynmatch import bonded, molecular, potential
+from dynmatch import bonded, internal_start, molecular, potential
 from dynmatch.errors import DynmatchError
 from dynmatch.internal import nonbonded_pairs, types_of
+from dynmatch.internal_potential import InternalForm
 from dynmatch.learning_data import potential_of_mean_force
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import PotentialForm
@@ -15,13 +16,17 @@ from dynmatch.trajectory import SiteTrajectory
 
 def start_potential(
     trajectory: SiteTrajectory, kT: float, settings: dict
-) -> tuple[PotentialForm | MolecularForm, dict]:
+) -> tuple[PotentialForm | MolecularForm | InternalForm, dict]:
     """Form and start parameters: u(r) = -kB T ln g(r), continued by the core, and E near zero.
 
     Where the topology has several types of sites or bonds, this holds for each pair of types, of
-    sites more than three bonds apart; and the bonded terms are fitted. `settings` is the section
-    `potential` of a system's config.
+    sites more than three bonds apart; and the bonded terms are fitted. One molecule by itself,
+    whose settings have no cutoff, starts as `internal_start.start` says. `settings` is the
+    section `potential` of a system's config.
     """
+    if "cutoff" not in settings:
+        width, hidden = settings["bond_width"], settings["hidden"]
+        return internal_start.start(trajectory, kT, width, hidden, random.PRNGKey(0))
     if len(types_of(trajectory.topology)[0]) > 1 or trajectory.topology.n_bonds:
         return _molecular_start(trajectory, kT, settings)
     r, w = potential_of_mean_force(trajectory, kT, spacing=1.0)

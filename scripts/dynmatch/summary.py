@@ -139,10 +139,16 @@ def model_rows(
     ]
     if model["vacf"].size and reference["vacf"].size:
         rows.append(vacf_mae(model, reference))
-    for (observable, metric), key in TRAINED.items():
-        if trained.get(key) is not None:
-            rows.append((observable, metric, float(trained[key]), np.nan))
-    return rows
+    return rows + trained_rows(trained)
+
+
+def trained_rows(trained: Mapping) -> list[Row]:
+    """Rows of TRAINED, taken from `trained`, the content of model.yaml."""
+    return [
+        (observable, metric, float(trained[key]), np.nan)
+        for (observable, metric), key in TRAINED.items()
+        if trained.get(key) is not None
+    ]
 
 
 def true_parameters(temperature: float, reference: Mapping) -> dict[str, float]:

@@ -27,7 +27,7 @@ from jax.flatten_util import ravel_pytree
 
 from dynmatch import classifier as judge
 from dynmatch import potential, rollout
-from dynmatch.classifier import Classifier, FrameFeatures, Scale, WindowFeatures
+from dynmatch.classifier import FrameFeatures, Scale, WindowFeatures
 from dynmatch.devices import devices_for, placed, spread, spread_sum
 from dynmatch.dynamics import Dynamics, per_site
 from dynmatch.learning_data import LearningData
@@ -121,15 +121,17 @@ def prepare_reference(form: judge.ClassifierForm, data: LearningData) -> tuple[R
         jnp.asarray(data.held_out),
     )
     some = data.starts[:: max(1, len(data.starts) // 256)]
-    windows = reference_windows(reference, jnp.asarray(some))
+    windows = reference_windows(form, reference, jnp.asarray(some), box)
     return reference, judge.standard_scale(windows, form)
 
 
-def reference_windows(reference: Reference, starts: Array) -> WindowFeatures:
+def reference_windows(
+    form: judge.ClassifierForm, reference: Reference, starts: Array, box: Array
+) -> WindowFeatures:
     """Features, not standardised, of the windows that start at grid indices `starts` (W,)."""
     index = starts[:, None] + reference.offsets[None, :]
     frames = jax.tree.map(lambda a: a[index], reference.frames)
-    return judge.assemble(frames, judge.displacements(reference.means[index]))
+    return judge.assemble(form, frames, reference.means[index], box)
 
 
 def make_game(
@@ -145,7 +147,7 @@ def make_game(
     is an argument, not part of the program: it can be large.
     """
     box = jnp.asarray(plan.box, jnp.float32)
-    classifier = Classifier(form)
+    classifier = judge.network(form)
     classifier_adam = optax.adam(settings.classifier_rate, b1=0.0, b2=0.99)
     types = 1 if plan.form.types is None else len(plan.form.names)
     adam = _generator_optimiser(plan.kind, settings, types)
@@ -161,8 +163,7 @@ def make_game(
     pull_back = spread_sum(of_windows, mesh, (False, False, True, True, True))
 
     def features(frames):
-        one = lambda seen: judge.window_features(form, *seen, box)  # noqa: E731
-        return judge.standardise(scale, lax.map(one, frames))
+        return judge.standardise(scale, judge.windows_features(form, *frames, box))
 
     def score(variables, frames):
         return jnp.mean(classifier.apply(variables, features(frames)))
@@ -174,7 +175,7 @@ def make_game(
 
     def draw(reference, key, starts, count):
         chosen = starts[random.randint(key, (count,), 0, starts.shape[0])]
-        return judge.standardise(scale, reference_windows(reference, chosen))
+        return judge.standardise(scale, reference_windows(form, reference, chosen, box))
 
     def fresh_replicas(key, parameters, reference):
         first, noise = random.split(key)
@@ -346,10 +347,13 @@ def _generator_optimiser(
             ),
         ),
     }
-    labels = {
-        "potential": {"pair": "pair", "radial": "radial", "network": "network"},
-        "dynamics": "dynamics",
-    }
+
+    def labels(parameters):
+        return {
+            "potential": {name: name for name in parameters["potential"]},
+            "dynamics": "dynamics",
+        }
+
     return optax.partition(groups, labels)
 
 

@@ -32,6 +32,10 @@ class WaterBox:
     system: openmm.System
     edge: float
 
+    def start(self, seed: int) -> np.ndarray:
+        """Positions (n, 3), nm, on a lattice: a start for a replica."""
+        return lattice_positions(self, seed)
+
 
 def build_box(
     model: str, molecules: int, density: float, cutoff: float, where: str = "reference"

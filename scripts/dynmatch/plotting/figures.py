@@ -12,6 +12,7 @@ from dynmatch.plotting import (
     sites,
     structure,
     style,
+    torsions,
 )
 from dynmatch.plotting.tables import Results
 
@@ -28,6 +29,9 @@ FIGURES = {
     "sites": sites.sites,
     "recovery": recovery.recovery,
     "comparison": comparison.comparison,
+    "ramachandran": torsions.ramachandran,
+    "torsions": torsions.torsions,
+    "torsion_kinetics": torsions.torsion_kinetics,
 }
 """Name of a figure -> function of `Results` that draws it."""
 

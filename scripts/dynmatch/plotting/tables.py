@@ -37,9 +37,23 @@ OBSERVABLES = {
     "free_energy_r_theta": Layout(("r_nm", "cos_theta"), "f_kj_per_mol", "error_kj_per_mol"),
     "rdf_by_type": Layout(("types", "r_nm"), "rdf", "error"),
     "bonded": Layout(("types", "coordinate", "value"), "density", "error"),
+    "ramachandran": Layout(("phi_deg", "psi_deg"), "f_kj_per_mol", "error_kj_per_mol"),
+    "torsion_free_energy": Layout(("torsion", "angle_deg"), "f_kj_per_mol", "error_kj_per_mol"),
+    "populations": Layout(("basin",), "probability", "error"),
+    "torsion_correlation": Layout(("function", "lag_ps"), "correlation", "error"),
+    "timescales": Layout(("torsion",), "timescale_ps", "error"),
 }
 """Tables that the reference and every model have, with vacf empty where there are no velocities."""
-DYNAMIC = ("msd", "diffusion", "vacf", "van_hove", "scattering", "survival")
+DYNAMIC = (
+    "msd",
+    "diffusion",
+    "vacf",
+    "van_hove",
+    "scattering",
+    "survival",
+    "torsion_correlation",
+    "timescales",
+)
 """Observables that differ between models with the same potential."""
 
 COLUMNS = {
@@ -79,14 +93,14 @@ class Results:
     tables       name of a table -> its rows, with columns `model` and `seed` (see `collect`)
     lags         ps between successive frames of a training window
     temperature  K
-    cutoff       nm, range of the pair term
+    cutoff       nm, range of the pair term, None for a molecule by itself
     reference    what the reference is called in legends
     """
 
     tables: Mapping[str, pd.DataFrame]
     lags: tuple[float, ...]
     temperature: float
-    cutoff: float
+    cutoff: float | None
     reference: str = "AA"
 
     @property

@@ -1,0 +1,27 @@
+"""Observables of a molecule's torsions, of the reference and of a model alike, as CSV tables."""
+
+import logging
+
+import numpy as np
+
+from dynmatch.files import replacing
+from dynmatch.log import rule_log
+from dynmatch.observables.molecule import observe
+from dynmatch.trajectory import read
+
+
+def main(snakemake) -> None:
+    trajectory = read(snakemake.input.trajectory, velocities=False, forces=False)
+    logging.info("%d frames of %d sites", trajectory.n_frames, trajectory.n_sites)
+    tables, samples = observe(
+        trajectory, snakemake.params.temperature, snakemake.params.observables
+    )
+    for name, table in tables.items():
+        with replacing(snakemake.output[name]) as path:
+            table.to_csv(path, index=False, float_format="%.8g")
+    with replacing(snakemake.output.samples) as path:
+        np.savez_compressed(path, **samples)
+
+
+with rule_log(snakemake.log[0]):  # noqa: F821
+    main(snakemake)  # noqa: F821
