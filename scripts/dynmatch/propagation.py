@@ -1,6 +1,7 @@
 """The motion of a trained model: several independent replicas side by side, watched for trouble."""
 
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -71,8 +72,9 @@ def propagator(
     def chunk(rebuild, room, states):
         """`frames` frames; also whether the lists had room, and no site outran the skin."""
 
-        def block(carry, length):
-            states, enough, kept = carry
+        def block(number, carry):
+            states, _, enough, kept = carry
+            length = jnp.minimum(rebuild, steps - number * rebuild)
             near, fits = lists.update(room, states.position)
 
             def step(_, states):
@@ -83,13 +85,10 @@ def propagator(
             before = states.position
             states = lax.fori_loop(0, length, step, states)
             way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
-            return states, enough & fits, kept & (way < (0.5 * skin) ** 2)
+            return states, near, enough & fits, kept & (way < (0.5 * skin) ** 2)
 
         def frame(carry, _):
-            blocks, rest = divmod(steps, rebuild)
-            carry = lax.fori_loop(0, blocks, lambda _, c: block(c, rebuild), carry)
-            if rest:
-                carry = block(carry, rest)
+            carry = lax.fori_loop(0, math.ceil(steps / rebuild), block, carry)
             states = carry[0]
             v = None
             if model.kind == "ld":
@@ -97,13 +96,16 @@ def propagator(
             return carry, (states.position, v)
 
         yes = jnp.bool_(True)
-        (states, enough, kept), seen = lax.scan(frame, (states, yes, yes), None, length=frames)
-        near, fits = lists.update(room, states.position)
+        # no lists yet: every block begins with new ones, and the last serve for the energies
+        shapes, _ = jax.eval_shape(partial(lists.update, room), states.position)
+        near = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        carry = states, near, yes, yes
+        (states, near, enough, kept), seen = lax.scan(frame, carry, None, length=frames)
         energies = jax.vmap(lambda x, n: potential.energy(model.form, tables, x, box, n))(
             states.position, near
         )
         seen = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), seen)
-        return states, (enough & fits)[None], kept[None], seen, energies
+        return states, enough[None], kept[None], seen, energies
 
     @partial(jax.jit, static_argnums=(0, 1))
     def shared_chunk(rebuild, room, states):

@@ -5,7 +5,7 @@ import pytest
 from cluster import jobs, snakemake
 
 SINGLE = ["reference", "projection", "reference_observables"]
-OF_EACH_MODEL = ["training", "validation", "observables"]
+OF_EACH_MODEL = ["training", "validation", "observables", "export"]
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ def sites(results: Results) -> Figure:
         _draw(axis, results, "bonded", types, "value")
         label, density = LABELS[coordinate]
         axis.set(xlabel=label, ylabel=density, ylim=(0, None))
+        axis.locator_params(axis="x", nbins=5)
     panels.legend_above(figure, axes[0])
     return figure
 
