@@ -26,6 +26,7 @@ import tables
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ["Snakefile", "config.yaml", "presets", "profiles", "rules", "schemas", "scripts"]
+WORKFLOW += ["envs", "report"]
 STAGES = ("reference", "training", "validation")
 # a run that is slowed down by others must not end by its minutes
 OVERLAY = """
