@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import i0, i1
 
+from dynmatch.errors import DynmatchError
 from dynmatch.observables import torsions
 from dynmatch.observables.centre import centre_diffusion, centre_msd
 from dynmatch.trajectory import SiteTrajectory
@@ -129,3 +130,13 @@ def test_diffusion_of_a_molecule_by_itself():
     assert found.error_nm2_per_ps < 0.03 * d
     table = centre_msd(trajectory, 100.0)
     assert (np.abs(table.msd_nm2 - 6 * d * table.lag_ps) < 5 * table.error_nm2).all()
+
+
+def test_lags_do_not_exceed_a_block():
+    """The correlation ends with the shortest block; a Markov model of no transitions is refused."""
+    rng = np.random.default_rng(4)
+    blocks = [rng.uniform(-np.pi, np.pi, (length, 2)) for length in (30, 20)]
+    assert all(c.shape == (2, 20) for c in torsions.correlation_samples(blocks, 50).values())
+    torsions.transition_samples(blocks, 19)
+    with pytest.raises(DynmatchError, match=r"timescale_lag: 20 frames .* a time block, 20 frames"):
+        torsions.transition_samples(blocks, 20)

@@ -130,9 +130,10 @@ def populations(samples: np.ndarray) -> pd.DataFrame:
 def correlation_samples(blocks: list[np.ndarray], lags: int) -> dict[str, np.ndarray]:
     """Autocorrelation functions C(t)/C(0) of cos phi, sin phi, cos psi and sin psi.
 
-    At lags of 0 to `lags` frames, (S, lags + 1) each, with C(t) = <da(0) da(t)> and the mean over
-    all blocks taken off.
+    At lags of 0 to `lags` frames, or as many as a block has, (S, lags + 1) each, with
+    C(t) = <da(0) da(t)> and the mean over all blocks taken off.
     """
+    lags = min(lags, *(len(block) - 1 for block in blocks))
     found = {}
     for axis, name in enumerate(NAMES):
         for label, function in (("cos", np.cos), ("sin", np.sin)):
@@ -163,7 +164,15 @@ def transition_samples(blocks: list[np.ndarray], lag: int) -> dict[str, np.ndarr
     """Transitions between STATES equal ranges of a torsion within `lag` frames, (S, STATES^2).
 
     All origins count; divided by their number, for each torsion by its name.
+
+    Raises DynmatchError where a block is no longer than `lag`.
     """
+    shortest = min(map(len, blocks))
+    if shortest <= lag:
+        raise DynmatchError(
+            f"observables.timescale_lag: {lag} frames are not shorter than a time block, "
+            f"{shortest} frames; take a shorter lag or longer replicas"
+        )
     found = {}
     for axis, name in enumerate(NAMES):
         states = [
