@@ -72,10 +72,15 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
     assert int(jobs["export"]) == int(jobs["training"])
     assert int(jobs["record"]) == 1
     assert int(jobs["validation"]) == models
-    assert int(jobs.get("projection", 0)) == len(systems) - known
-    assert int(jobs["observables"]) == models
+    # a molecule by itself is projected and observed by rules of its own
+    molecules = sum(system["kind"] == "molecule" for system in systems.values())
+    of_molecules = per_water * molecules
+    assert int(jobs.get("projection", 0)) == len(systems) - known - molecules
+    assert int(jobs.get("molecule_projection", 0)) == molecules
+    assert int(jobs.get("observables", 0)) == models - of_molecules
+    assert int(jobs.get("molecule_observables", 0)) == of_molecules
     assert int(jobs["summary"]) == 1
-    assert int(jobs["figure"]) >= 8 * len(systems)
+    assert int(jobs["figure"]) >= 8 * (len(systems) - molecules) + 5 * molecules
 
 
 def test_a_trajectory_of_ones_own_takes_the_place_of_the_reference(tmp_path):
