@@ -16,7 +16,7 @@ figures: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
 test: .venv/installed
-	.venv/bin/pytest
+	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile
 
 bench: .venv/installed
 	.venv/bin/python -m benchmarks $(RUN)

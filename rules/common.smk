@@ -34,9 +34,14 @@ RUNS = [
 GPUS = 1 if config["device"] == "gpu" else 0
 
 
+def one_of(names):
+    """A regular expression of the names; of no text at all where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
-    system="|".join(map(re.escape, SYSTEMS)),
-    model="|".join(sorted({model for models in MODELS.values() for model in models})),
+    system=one_of(SYSTEMS),
+    model=one_of(sorted({model for models in MODELS.values() for model in models})),
     seed=r"\d+",
 
 

@@ -62,7 +62,7 @@ rule snapshot:
     benchmark:
         "<benchmarks>/figures/{system}-snapshot.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, WATER_SYSTEMS)) or "(?!)",
+        system=one_of(WATER_SYSTEMS),
     conda:
         "../envs/analysis.yaml"
     threads: 1

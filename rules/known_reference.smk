@@ -8,7 +8,7 @@ rule known_reference:
     benchmark:
         "<benchmarks>/known_reference/{system}.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, KNOWN_SYSTEMS)) or "(?!)",
+        system=one_of(KNOWN_SYSTEMS),
     conda:
         "../envs/jax.yaml"
     threads: 1

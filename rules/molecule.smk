@@ -12,7 +12,7 @@ rule molecule_reference:
     benchmark:
         "<benchmarks>/molecule_reference/{system}.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, MOLECULE_SYSTEMS)) or "(?!)",
+        system=one_of(MOLECULE_SYSTEMS),
     conda:
         "../envs/openmm.yaml"
     threads: lookup(dpath="systems/{system}/reference/threads", within=config)
@@ -44,7 +44,7 @@ rule molecule_projection:
     benchmark:
         "<benchmarks>/molecule_projection/{system}.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, MOLECULE_SYSTEMS)) or "(?!)",
+        system=one_of(MOLECULE_SYSTEMS),
     conda:
         "../envs/openmm.yaml"
     threads: 1
@@ -71,7 +71,7 @@ rule molecule_reference_observables:
     benchmark:
         "<benchmarks>/observables/{system}-reference.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, MOLECULE_SYSTEMS)) or "(?!)",
+        system=one_of(MOLECULE_SYSTEMS),
     conda:
         "../envs/analysis.yaml"
     threads: 1

@@ -9,7 +9,7 @@ rule reference_observables:
     benchmark:
         "<benchmarks>/observables/{system}-reference.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, LIQUID_SYSTEMS)) or "(?!)",
+        system=one_of(LIQUID_SYSTEMS),
     conda:
         "../envs/analysis.yaml"
     threads: 1

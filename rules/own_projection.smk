@@ -10,7 +10,7 @@ rule own_projection:
     benchmark:
         "<benchmarks>/own_projection/{system}.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, OWN_SYSTEMS)) or "(?!)",
+        system=one_of(OWN_SYSTEMS),
     conda:
         "../envs/openmm.yaml"
     threads: 1

@@ -10,7 +10,7 @@ rule projection:
     benchmark:
         "<benchmarks>/projection/{system}.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, WATER_SYSTEMS)) or "(?!)",
+        system=one_of(WATER_SYSTEMS),
     conda:
         "../envs/openmm.yaml"
     threads: lookup(dpath="systems/{system}/reference/threads", within=config)

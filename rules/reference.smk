@@ -11,7 +11,7 @@ rule reference:
     benchmark:
         "<benchmarks>/reference/{system}.tsv"
     wildcard_constraints:
-        system="|".join(map(re.escape, WATER_SYSTEMS)) or "(?!)",
+        system=one_of(WATER_SYSTEMS),
     conda:
         "../envs/openmm.yaml"
     threads: lookup(dpath="systems/{system}/reference/threads", within=config)

@@ -2,10 +2,8 @@
 
 import logging
 
-import numpy as np
-
-from dynmatch.files import replacing
 from dynmatch.log import rule_log
+from dynmatch.observables import files
 from dynmatch.observables.molecule import observe
 from dynmatch.trajectory import read
 
@@ -16,11 +14,7 @@ def main(snakemake) -> None:
     tables, samples = observe(
         trajectory, snakemake.params.temperature, snakemake.params.observables
     )
-    for name, table in tables.items():
-        with replacing(snakemake.output[name]) as path:
-            table.to_csv(path, index=False, float_format="%.8g")
-    with replacing(snakemake.output.samples) as path:
-        np.savez_compressed(path, **samples)
+    files.write(snakemake.output, tables, samples)
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

@@ -14,6 +14,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.internal import coordinate
 from dynmatch.internal_classifier import InternalClassifierForm
 from dynmatch.internal_potential import Energy, InternalForm
+from dynmatch.records import record_of
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.zmatrix import ZMatrix, zmatrix
 
@@ -121,7 +122,7 @@ class TestEnergy:
 
 
 def test_the_form_survives_yaml():
-    text = yaml.safe_dump(internal_potential.record_of(FORM))
+    text = yaml.safe_dump(record_of(FORM))
     assert internal_potential.form_of(yaml.safe_load(text)) == FORM
 
 

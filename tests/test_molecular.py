@@ -14,6 +14,7 @@ from dynmatch import molecular, potential
 from dynmatch.bonded import BondedTerm
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import ALL_PAIRS, Neighbours, PotentialForm
+from dynmatch.records import record_of
 
 pytestmark = pytest.mark.usefixtures("double_precision", "quick_compilation")
 
@@ -224,5 +225,5 @@ def test_only_sites_of_one_type_may_be_exchanged(tables, positions):
 
 
 def test_a_form_survives_being_written():
-    text = yaml.safe_dump(molecular.record_of(FORM))
+    text = yaml.safe_dump(record_of(FORM))
     assert molecular.form_of(yaml.safe_load(text)) == FORM

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dynmatch.internal import bonds_of, coordinate, paths
+from dynmatch.internal import coordinate, kinds_of
 from dynmatch.trajectory import SiteTrajectory
 
 FOURIER_ORDER = 4
@@ -45,35 +45,36 @@ def fit(trajectory: SiteTrajectory, kT: float, width: float) -> tuple[BondedTerm
     width  nm: a coordinate narrower than that, as a rigid bond is, is given this standard deviation
            (an angle, width over the bond length), so that a time step of some fs can follow it
     """
-    bonds = bonds_of(trajectory.topology)
-    names = [atom.name for atom in trajectory.topology.atoms]
     stride = max(1, trajectory.n_frames // FRAMES)
     positions = trajectory.positions[::stride]
-    kinds = {}
-    for length in (2, 3, 4):
-        for sites in paths(bonds, length):
-            along = tuple(names[i] for i in sites)
-            if along[::-1] < along:
-                along, sites = along[::-1], sites[::-1]
-            kinds.setdefault(along, []).append(sites)
     return tuple(
         BondedTerm(along, tuple(sites), _parameters(positions, sites, trajectory.box, kT, width))
-        for along, sites in kinds.items()
+        for along, sites in kinds_of(trajectory.topology).items()
     )
 
 
 def _parameters(positions, sites, box, kT: float, width: float) -> tuple[float, ...]:
     values = coordinate(positions, np.array(sites), box)
     if len(sites[0]) == 2:
-        mean, deviation = float(np.mean(values)), max(float(np.std(values)), width)
-        # the mean of r^2 exp(-(r - r0)^2/2 s^2) is r0 + 2 s^2/r0 to first order
-        return mean - 2 * deviation**2 / mean, kT / deviation**2
+        return length(values, kT, width)
     if len(sites[0]) == 3:
         chain = np.array(sites)
         arm = np.mean(coordinate(positions, chain[:, :2], box))
-        deviation = max(float(np.std(values)), width / arm)
-        return float(np.mean(values)), float(kT / deviation**2)
+        return harmonic(values, kT, width / arm)
     return fourier(values, kT)
+
+
+def harmonic(values: np.ndarray, kT: float, width: float = 0.0) -> tuple[float, float]:
+    """Centre and k (kJ/mol over the square of their unit) of values with a flat measure, whose
+    standard deviation is taken to be `width` at least."""
+    return float(np.mean(values)), float(kT / max(np.std(values), width) ** 2)
+
+
+def length(r: np.ndarray, kT: float, width: float) -> tuple[float, float]:
+    """r0 (nm) and k (kJ/mol/nm^2) of the length of a bond."""
+    mean, k = harmonic(r, kT, width)
+    # the mean of r^2 exp(-(r - r0)^2/2 s^2) is r0 + 2 s^2/r0 to first order
+    return mean - 2 * kT / k / mean, k
 
 
 def fourier(phi: np.ndarray, kT: float) -> tuple[float, ...]:

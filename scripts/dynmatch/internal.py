@@ -59,6 +59,20 @@ def paths(bonds: Sequence[tuple[int, int]], length: int) -> list[tuple[int, ...]
     return sorted(chain for chain in chains if chain[0] < chain[-1])
 
 
+def kinds_of(topology: mdtraj.Topology) -> dict[tuple[str, ...], list[tuple[int, ...]]]:
+    """Bonds, angles and dihedrals by the names of the types along them, read the one way that
+    comes first; their sites are in that order."""
+    names = [atom.name for atom in topology.atoms]
+    kinds = {}
+    for length in (2, 3, 4):
+        for sites in paths(bonds_of(topology), length):
+            along = tuple(names[i] for i in sites)
+            if along[::-1] < along:
+                along, sites = along[::-1], sites[::-1]
+            kinds.setdefault(along, []).append(sites)
+    return kinds
+
+
 def excluded_pairs(bonds: Sequence[tuple[int, int]], count: int) -> np.ndarray:
     """(N, N): whether two sites are the same or at most three bonds apart."""
     rows, columns = np.array(bonds, int).reshape(-1, 2).T

@@ -16,7 +16,7 @@ joint distribution is that of the reference. This is where a training starts (`i
 The functions are those of `potential`, for an `InternalForm`; there is nothing to tabulate.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 import flax.linen as nn
@@ -28,6 +28,7 @@ from jax import Array
 from dynmatch import bonded, potential
 from dynmatch.internal import coordinate
 from dynmatch.potential import ALL_PAIRS
+from dynmatch.records import tuples
 from dynmatch.zmatrix import ZMatrix
 
 Harmonic = tuple[float, float]
@@ -81,26 +82,11 @@ class Energy(nn.Module):
         return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.normal(1e-2))(x)[..., 0]
 
 
-def record_of(form: InternalForm) -> dict:
-    """The form as plain lists and values, for YAML."""
-    return _lists(asdict(form))
-
-
 def form_of(record: dict) -> InternalForm:
-    """The form that `record_of` has written."""
-    values = {key: _tuples(value) for key, value in record.items() if key != "coordinates"}
-    coordinates = {key: _tuples(value) for key, value in record["coordinates"].items()}
+    """The form that `records.record_of` has written."""
+    values = {key: tuples(value) for key, value in record.items() if key != "coordinates"}
+    coordinates = {key: tuples(value) for key, value in record["coordinates"].items()}
     return InternalForm(**values, coordinates=ZMatrix(**coordinates))
-
-
-def _lists(value):
-    if isinstance(value, dict):
-        return {key: _lists(below) for key, below in value.items()}
-    return [_lists(below) for below in value] if isinstance(value, tuple) else value
-
-
-def _tuples(value):
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 @potential.tabulate.register

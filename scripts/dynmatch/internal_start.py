@@ -11,7 +11,7 @@ from scipy.stats import qmc
 
 from dynmatch import bonded
 from dynmatch.internal import bonds_of, coordinate, types_of
-from dynmatch.internal_potential import Energy, Harmonic, InternalForm, torsion_energy, turns
+from dynmatch.internal_potential import Energy, InternalForm, torsion_energy, turns
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.zmatrix import zmatrix
 
@@ -47,7 +47,7 @@ def start(
     for phi in values(chain.impropers):
         centre = float(np.angle(np.mean(np.exp(1j * phi))))
         deviation = np.angle(np.exp(1j * (phi - centre)))
-        impropers.append((centre, _harmonic(deviation, kT)[1]))
+        impropers.append((centre, bonded.harmonic(deviation, kT)[1]))
     torsions = values(chain.torsions)
     form = InternalForm(
         thermal_energy=kT,
@@ -55,8 +55,8 @@ def start(
         names=tuple(names),
         types=tuple(types.tolist()),
         coordinates=chain,
-        lengths=tuple(_bond(r, kT, width) for r in values(chain.lengths)),
-        angles=tuple(_harmonic(c, kT) for c in values(chain.angles)),
+        lengths=tuple(bonded.length(r, kT, width) for r in values(chain.lengths)),
+        angles=tuple(bonded.harmonic(c, kT) for c in values(chain.angles)),
         impropers=tuple(impropers),
         torsions=tuple(bonded.fourier(phi, kT) for phi in torsions),
     )
@@ -64,16 +64,6 @@ def start(
     if torsions:
         network = fit_torsions(form, network, np.stack(torsions, -1), key)
     return form, {"network": network}
-
-
-def _harmonic(values: np.ndarray, kT: float, width: float = 0.0) -> Harmonic:
-    return float(np.mean(values)), float(kT / max(np.std(values), width) ** 2)
-
-
-def _bond(r: np.ndarray, kT: float, width: float) -> Harmonic:
-    mean, k = _harmonic(r, kT, width)
-    # the mean of r^2 exp(-(r - r0)^2/2 s^2) is r0 + 2 s^2/r0 to first order
-    return mean - 2 * kT / k / mean, k
 
 
 def fit_torsions(form: InternalForm, network: dict, torsions: np.ndarray, key: Array) -> dict:

@@ -185,13 +185,10 @@ def einstein_friction(
     the sites of their molecules, whose frictions add up. For a single molecule kB T/D of its centre
     of mass is the sum over all sites, which share it in proportion to their masses.
     """
-    if len(molecules_of(trajectory.n_sites, bonds_of(trajectory.topology))) == 1:
-        rate = (
-            kT
-            / float(centre_diffusion(trajectory).d_nm2_per_ps.iloc[0])
-            / np.sum(trajectory.masses)
-        )
-        return rate * mean_mass(trajectory, types)
+    molecules = molecules_of(trajectory.n_sites, bonds_of(trajectory.topology))
+    if len(molecules) == 1:
+        d = float(centre_diffusion(trajectory).d_nm2_per_ps.iloc[0])
+        return kT / d / np.sum(trajectory.masses) * mean_mass(trajectory, types)
     stride = max(1, round(WINDOW_SPACING / trajectory.frame_spacing))
     coarse = trajectory.frames(slice(None, None, stride))
     length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
@@ -202,7 +199,6 @@ def einstein_friction(
 
     if types is None:
         return friction(coarse)
-    molecules = molecules_of(trajectory.n_sites, bonds_of(trajectory.topology))
     sizes = np.empty(trajectory.n_sites)
     for molecule in molecules:
         sizes[molecule] = len(molecule)

@@ -23,6 +23,7 @@ from dynmatch.files import replacing
 from dynmatch.internal_potential import InternalForm
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import PotentialForm
+from dynmatch.records import record_of
 from dynmatch.units import BOLTZMANN
 
 FORMAT_VERSION = 1
@@ -112,8 +113,7 @@ def save(path: str | Path, arrays: str | Path, model: Model, record: dict) -> No
     if model.form.types is None:
         potential = {**asdict(model.form), "hidden": list(model.form.hidden)}
     else:
-        kind = internal_potential if isinstance(model.form, InternalForm) else molecular
-        potential = kind.record_of(model.form)
+        potential = record_of(model.form)
     document = {
         "format_version": FORMAT_VERSION,
         "dynamics": model.kind,

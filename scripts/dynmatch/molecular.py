@@ -9,7 +9,7 @@ neighbour types are channels of their own, so that a linear E_a holds a three-bo
 triple of types. The functions here are those of `potential` for a `MolecularForm`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
 
@@ -22,6 +22,7 @@ from dynmatch import bonded, potential
 from dynmatch.bonded import BondedTerm
 from dynmatch.internal import excluded_pairs
 from dynmatch.potential import ALL_PAIRS, PotentialForm, SiteEnergy, Tables
+from dynmatch.records import tuples
 
 
 @dataclass(frozen=True)
@@ -89,25 +90,10 @@ def type_pairs(count: int) -> list[tuple[int, int]]:
     return list(combinations_with_replacement(range(count), 2))
 
 
-def record_of(form: MolecularForm) -> dict:
-    """The form as plain lists and values, for YAML."""
-    return _lists(asdict(form))
-
-
-def _lists(value):
-    if isinstance(value, dict):
-        return {key: _lists(below) for key, below in value.items()}
-    return [_lists(below) for below in value] if isinstance(value, list | tuple) else value
-
-
 def form_of(record: dict) -> MolecularForm:
-    """The form that `record_of` has written."""
-    terms = tuple(BondedTerm(**{k: _tuples(v) for k, v in t.items()}) for t in record["bonded"])
-    return MolecularForm(**{k: _tuples(v) for k, v in record.items()} | {"bonded": terms})
-
-
-def _tuples(value):
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+    """The form that `records.record_of` has written."""
+    terms = tuple(BondedTerm(**{k: tuples(v) for k, v in t.items()}) for t in record["bonded"])
+    return MolecularForm(**{k: tuples(v) for k, v in record.items()} | {"bonded": terms})
 
 
 @lru_cache

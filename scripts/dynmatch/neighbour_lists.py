@@ -26,8 +26,6 @@ SKIN = 0.2
 """Range of the neighbour lists beyond the cutoff, nm, where nothing else is said."""
 ROOM = 1.2
 """For neighbours, and for sites in a cell, over the most there are at the start."""
-BLOCK = 512
-"""Sites that search at once: few enough for the processor's cache."""
 
 
 class Room(NamedTuple):
@@ -187,8 +185,8 @@ class NeighbourLists:
 
 
 def _blocks(n: int) -> np.ndarray:
-    """Sites 0 ... n - 1 in blocks (blocks, B), filled up with n."""
-    size = min(n, BLOCK)
+    """Sites 0 ... n - 1 in blocks (blocks, B) that search at once, filled up with n."""
+    size = min(n, potential.BLOCK)
     blocks = math.ceil(n / size)
     sites = np.arange(blocks * size)
     return np.where(sites < n, sites, n).reshape(blocks, size)

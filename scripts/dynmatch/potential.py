@@ -38,7 +38,7 @@ from jax import Array, lax
 from scipy.interpolate import BSpline
 
 BLOCK = 512
-"""Sites whose forces are computed at once where there are lists."""
+"""Sites whose forces or lists are made at once: few enough for the processor's cache."""
 TABLE_NODES = 1024
 RADIAL_DEGREE = 6
 

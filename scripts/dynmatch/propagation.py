@@ -141,7 +141,7 @@ def rebuild_interval(model: Model) -> tuple[int, float]:
 
     The longer the interval, the thicker the skin and the more neighbours are looked at in vain:
     steps are such that (1 + skin/cutoff)^3 + `SEARCH`/steps is least. Without a cutoff there is
-    nothing to look for, and they are the most there are.
+    nothing to look for, and no site goes too far.
     """
 
     def skin(steps):
@@ -155,7 +155,7 @@ def rebuild_interval(model: Model) -> tuple[int, float]:
         return (1 + skin(steps) / model.form.cutoff) ** 3 + SEARCH / steps
 
     if not model.form.cutoff:
-        return LONGEST_REBUILD, skin(LONGEST_REBUILD)
+        return LONGEST_REBUILD, math.inf
     steps = min(range(1, LONGEST_REBUILD + 1), key=cost)
     return steps, skin(steps)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from dynmatch.internal import bonds_of, coordinate, nonbonded_pairs, paths
+from dynmatch.internal import coordinate, kinds_of, nonbonded_pairs
 from dynmatch.observables.rdf import rdf_samples, rdf_table
 from dynmatch.statistics import block_slices, mean_and_error
 from dynmatch.trajectory import SiteTrajectory
@@ -43,15 +43,9 @@ def bonded(trajectory: SiteTrajectory) -> pd.DataFrame:
     Columns types (ME-OH-ME), coordinate (of `COORDINATES`), value, density, error; the density
     integrates to 1 over the value. A time block in a replica is a sample. No rows without bonds.
     """
-    names = [atom.name for atom in trajectory.topology.atoms]
-    kinds = {}
-    for length in COORDINATES:
-        for sites in paths(bonds_of(trajectory.topology), length):
-            along = min(tuple(names[i] for i in s) for s in (sites, sites[::-1]))
-            kinds.setdefault(along, []).append(sites)
     columns = ["types", "coordinate", "value", "density", "error"]
     tables = [pd.DataFrame(columns=columns)]
-    for along, sites in kinds.items():
+    for along, sites in kinds_of(trajectory.topology).items():
         blocks = [
             coordinate(replica.positions[block], np.array(sites), replica.box).ravel()
             for replica in trajectory.replicas()

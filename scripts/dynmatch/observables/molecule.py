@@ -22,7 +22,8 @@ def observe(
     Raises DynmatchError where the sites are not one molecule with two torsions.
     """
     spacing, lag = trajectory.frame_spacing, settings["timescale_lag"]
-    blocks = torsions.torsion_blocks(trajectory)
+    angles = torsions.torsion_angles(trajectory)
+    blocks = torsions.torsion_blocks(angles)
     ramachandran = torsions.ramachandran_samples(blocks)
     populations = torsions.population_samples(blocks)
     correlation = torsions.correlation_samples(
@@ -35,7 +36,7 @@ def observe(
         "torsion_free_energy": torsions.torsion_free_energy(ramachandran, temperature),
         "populations": torsions.populations(populations),
         "torsion_correlation": torsions.correlation(correlation, spacing),
-        "timescales": timescales.merge(torsions.crossings(trajectory)),
+        "timescales": timescales.merge(torsions.crossings(angles)),
         "msd": centre_msd(trajectory, settings["msd_length"]),
         "diffusion": centre_diffusion(trajectory),
     }

@@ -41,8 +41,8 @@ CORES = {"phi": ((-160, -50), (30, 90)), "psi": ((110, 180), (-70, 0))}
 """Ranges, degrees, between which a torsion has crossed its barrier."""
 
 
-def torsion_blocks(trajectory: SiteTrajectory) -> list[np.ndarray]:
-    """phi and psi (F, 2), radian, of successive time blocks.
+def torsion_angles(trajectory: SiteTrajectory) -> list[np.ndarray]:
+    """phi and psi (F, 2), radian, of every replica.
 
     Raises DynmatchError where the sites are not one molecule with two torsions.
     """
@@ -53,13 +53,15 @@ def torsion_blocks(trajectory: SiteTrajectory) -> list[np.ndarray]:
             "analysed; take more sites of its chain"
         )
     sites = np.array(chain.torsions[:2])
-    replicas = trajectory.replicas()
+    return [
+        coordinate(replica.positions, sites, trajectory.box) for replica in trajectory.replicas()
+    ]
+
+
+def torsion_blocks(replicas: list[np.ndarray]) -> list[np.ndarray]:
+    """phi and psi (F, 2), radian, of successive time blocks of the replicas."""
     count = max(1, round(SAMPLES / len(replicas)))
-    blocks = []
-    for replica in replicas:
-        angles = coordinate(replica.positions, sites, trajectory.box)
-        blocks += [angles[block] for block in block_slices(len(angles), count)]
-    return blocks
+    return [angles[block] for angles in replicas for block in block_slices(len(angles), count)]
 
 
 def ramachandran_samples(blocks: list[np.ndarray]) -> np.ndarray:
@@ -220,14 +222,12 @@ def timescales(samples: Mapping[str, np.ndarray], lag: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["torsion", "timescale_ps", "error"])
 
 
-def crossings(trajectory: SiteTrajectory) -> pd.DataFrame:
-    """Columns torsion, crossings: how often each passes from one CORES to the other."""
-    chain = zmatrix(bonds_of(trajectory.topology), trajectory.n_sites)
+def crossings(replicas: list[np.ndarray]) -> pd.DataFrame:
+    """Columns torsion, crossings: how often each of phi and psi (F, 2), radian, of the replicas
+    passes from one CORES to the other."""
     counts = dict.fromkeys(NAMES, 0)
-    for replica in trajectory.replicas():
-        degrees = np.degrees(
-            coordinate(replica.positions, np.array(chain.torsions[:2]), trajectory.box)
-        )
+    for angles in replicas:
+        degrees = np.degrees(angles)
         for axis, name in enumerate(NAMES):
             first, second = (
                 np.mod(degrees[:, axis] - low, 360) < high - low for low, high in CORES[name]

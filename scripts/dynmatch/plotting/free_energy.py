@@ -32,19 +32,7 @@ def draw_map(axis: Axes, results: Results, curve: pd.DataFrame) -> QuadMesh:
     """F(r, cos theta) of one model with a contour line every kB T; grey where not sampled."""
     r, angle, energy = grid(curve)
     thermal = BOLTZMANN * results.temperature
-    axis.set_facecolor(style.UNSAMPLED_COLOR)
-    mesh = axis.pcolormesh(
-        r,
-        angle,
-        energy,
-        cmap=style.FREE_ENERGY_MAP,
-        vmin=0,
-        vmax=DEPTH * thermal,
-        shading="nearest",
-        rasterized=True,
-    )
-    levels = thermal * np.arange(1, DEPTH)
-    axis.contour(r, angle, energy, levels=levels, colors="white", linewidths=0.6)
+    mesh = panels.free_energy_map(axis, r, angle, energy, thermal, DEPTH, 1)
     axis.set_xlabel(DISTANCE_LABEL)
     return mesh
 

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
@@ -120,6 +121,29 @@ def tolerance(axis: Axes, centre: float, half_width: float, text: str) -> None:
         rotation=90,
         fontsize=7,
     )
+
+
+def free_energy_map(
+    axis: Axes, x, y, energy: np.ma.MaskedArray, thermal: float, depth: int, step: int
+) -> QuadMesh:
+    """F (kJ/mol), shape (y, x), up to `depth` kB T above its minimum; grey where masked.
+
+    With a contour line every `step` kB T within; `thermal` is kB T in kJ/mol.
+    """
+    axis.set_facecolor(style.UNSAMPLED_COLOR)
+    mesh = axis.pcolormesh(
+        x,
+        y,
+        energy,
+        cmap=style.FREE_ENERGY_MAP,
+        vmin=0,
+        vmax=depth * thermal,
+        shading="nearest",
+        rasterized=True,
+    )
+    levels = thermal * np.arange(step, depth, step)
+    axis.contour(x, y, energy, levels=levels, colors="white", linewidths=0.6)
+    return mesh
 
 
 def log_time(axis: Axes, first: float, last: float) -> None:

@@ -52,19 +52,7 @@ def _draw_map(axis: Axes, results: Results, curve: pd.DataFrame) -> QuadMesh:
     table = curve.pivot(index="psi_deg", columns="phi_deg", values="mean")
     energy = np.ma.masked_invalid(table.to_numpy())
     thermal = BOLTZMANN * results.temperature
-    axis.set_facecolor(style.UNSAMPLED_COLOR)
-    mesh = axis.pcolormesh(
-        table.columns,
-        table.index,
-        energy,
-        cmap=style.FREE_ENERGY_MAP,
-        vmin=0,
-        vmax=DEPTH * thermal,
-        shading="nearest",
-        rasterized=True,
-    )
-    levels = thermal * np.arange(2, DEPTH, 2)
-    axis.contour(table.columns, table.index, energy, levels=levels, colors="white", linewidths=0.6)
+    mesh = panels.free_energy_map(axis, table.columns, table.index, energy, thermal, DEPTH, 2)
     axis.set(xlabel=r"$\phi$ (degrees)", xticks=TICKS, yticks=TICKS, aspect="equal")
     return mesh
 
