@@ -1,4 +1,4 @@
-"""Rule molecule_reference: a molecule in implicit solvent, simulated with all its atoms."""
+"""Rule molecule_reference: a molecule in a solvent, simulated with all its atoms."""
 
 import logging
 from pathlib import Path
@@ -14,11 +14,9 @@ def main(snakemake) -> None:
     where = f"systems.{snakemake.wildcards.system}.reference"
     reference = dict(snakemake.params.reference)
     del reference["sites"], reference["topology"]
+    made_of = ("force_field", "hydrogen_mass", "solvent", "padding", "cutoff")
     molecule = build_molecule(
-        snakemake.input.topology,
-        reference.pop("force_field"),
-        reference.pop("hydrogen_mass"),
-        where,
+        snakemake.input.topology, **{key: reference.pop(key) for key in made_of}, where=where
     )
     settings = ReferenceSettings(
         **reference | {"threads": snakemake.threads},

@@ -153,7 +153,8 @@ def test_the_fit_finds_a_joint_density_of_two_torsions():
 
 
 def test_the_bonded_terms_have_the_spread_of_the_reference():
-    """Mean and k = kT/variance, exactly; of a length narrower than asked for, that width's."""
+    """Mean and k = kT/variance, exactly; of a length narrower than asked for, that width's, and of
+    an angle or improper dihedral that of the same way of its end."""
     rng = np.random.default_rng(6)
     x = molecule(rng, (2000,))
     top = mdtraj.Topology()
@@ -167,7 +168,12 @@ def test_the_bonded_terms_have_the_spread_of_the_reference():
     fitted, _ = internal_start.start(trajectory, 2.5, 0.03, (4,), jax.random.key(0))
     assert [k for _, k in fitted.lengths] == pytest.approx([2.5 / 0.03**2] * 5)
     cosines = coordinate(x, np.array(CHAIN.angles), BOX)
-    assert [k for _, k in fitted.angles] == pytest.approx(2.5 / cosines.var(0), rel=1e-3)
+    turn = 0.03 / coordinate(x, np.array(CHAIN.lengths), BOX).mean()
+    least = turn * np.sqrt(1 - cosines.mean(0) ** 2)
+    width = np.maximum(cosines.std(0), least)
+    assert (width == least).any() and (width > least).any()
+    assert [k for _, k in fitted.angles] == pytest.approx(2.5 / width**2, rel=1e-3)
+    assert [k for _, k in fitted.impropers] == pytest.approx([2.5 / turn**2])
     assert [c for c, _ in fitted.angles] == pytest.approx(cosines.mean(0), abs=1e-6)
 
 

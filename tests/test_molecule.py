@@ -1,8 +1,9 @@
-"""A molecule in implicit solvent: its force field against OpenMM's, and the preset cut short."""
+"""A molecule in a solvent: its force field against OpenMM's, and the preset cut short."""
 
 import subprocess
 import sys
 
+import mdtraj
 import numpy as np
 import openmm
 import pandas as pd
@@ -13,7 +14,12 @@ from rule_files import ROOT
 
 from dynmatch.errors import DynmatchError
 from dynmatch.molecule import build_molecule
+from dynmatch.molecule_quality import assess
+from dynmatch.quality import degrees_of_freedom
+from dynmatch.reference import ReferenceSettings, assemble, produce, segments
 from dynmatch.trajectory import read
+from dynmatch.units import AMU_PER_NM3
+from dynmatch.water import masses
 
 PDB = ROOT / "examples" / "dipeptide" / "alanine_dipeptide.pdb"
 FORCE_FIELD = ["amber14/protein.ff14SB.xml"]
@@ -60,6 +66,71 @@ def test_bad_files_are_named(tmp_path):
     headless.write_text("".join(line for line in lines if " HB1 ALA" not in line))
     with pytest.raises(DynmatchError, match=r"reference.force_field: .*headless.pdb"):
         build_molecule(headless, FORCE_FIELD, 3.0)
+
+
+@pytest.fixture(scope="module")
+def in_water(tmp_path_factory):
+    """The molecule in explicit water: one replica, and the trajectory of it."""
+    folder = tmp_path_factory.mktemp("water")
+    molecule = build_molecule(PDB, FORCE_FIELD, 3.0, solvent="tip3p", padding=0.8, cutoff=0.75)
+    settings = ReferenceSettings(
+        temperature=300.0,
+        time_step=0.004,
+        friction=1.0,
+        thermostat_frequency=None,
+        replicas=1,
+        equilibration=40.0,
+        length=16.0,
+        frame_spacing=0.08,
+        segment=8.0,
+        platform="CPU",
+        threads=1,
+        seed=1,
+    )
+    paths = produce(molecule, settings, folder)
+    assemble(
+        segments(paths, molecule, settings), molecule, settings, folder / "all.h5", velocities=False
+    )
+    return molecule, settings, paths, folder
+
+
+def test_explicit_water_comes_to_its_density(in_water):
+    """TIP3P has 0.98 g/cm^3 at 1 bar; a box of 150 molecules fluctuates by 2 %."""
+    molecule, settings, paths, _ = in_water
+    (replica,) = segments(paths, molecule, settings)
+    state = openmm.XmlSerializer.deserialize(next(replica).end_state)
+    volume = state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
+    start = molecule.system.getDefaultPeriodicBoxVectors()[0][0].value_in_unit(unit.nanometer)
+    assert volume != pytest.approx(start**3, rel=1e-6)
+    assert masses(molecule.system).sum() * AMU_PER_NM3 / volume == pytest.approx(0.98, abs=0.06)
+
+
+def test_only_the_molecule_is_recorded_and_it_is_whole(in_water):
+    molecule, settings, paths, folder = in_water
+    trajectory = mdtraj.load(str(folder / "all.h5"))
+    names = [atom.name for atom in app.PDBFile(str(PDB)).topology.atoms()]
+    assert [atom.name for atom in trajectory.topology.atoms] == names
+    assert trajectory.n_frames == 200
+    bonds = [(a.index, b.index) for a, b in trajectory.topology.bonds]
+    lengths = mdtraj.compute_distances(trajectory, bonds, periodic=False)
+    assert 0.08 < lengths.min() and lengths.max() < 0.18
+    quality = assess(segments(paths, molecule, settings), molecule).set_index("quantity")
+    value, error = quality.loc["temperature", ["value", "error"]]
+    assert value == pytest.approx(300, abs=max(5 * error, 20))
+
+
+def test_degrees_of_freedom_of_the_molecule_alone(in_water):
+    """22 atoms and 12 rigid bonds to hydrogen; the water around it does not count."""
+    molecule = in_water[0]
+    alone = build_molecule(PDB, FORCE_FIELD, 3.0)
+    assert molecule.system.getNumParticles() > 300
+    assert degrees_of_freedom(molecule.system, molecule.recorded) == 3 * 22 - 12
+    assert degrees_of_freedom(alone.system) == 3 * 22 - 12
+
+
+def test_a_cutoff_beyond_the_water_is_refused():
+    with pytest.raises(DynmatchError, match=r"reference.cutoff: 1.5 nm .* raise reference.padding"):
+        build_molecule(PDB, FORCE_FIELD, 3.0, solvent="tip3p", padding=0.5, cutoff=1.5)
 
 
 SHORT = {

@@ -336,7 +336,7 @@ def test_blow_up_of_production_is_told_with_replica_step_and_energies(box, unbro
     settings = replace(SETTINGS, time_step=0.05, frame_spacing=0.5, segment=50.0, length=50.0)
     told = r"replica 1 at step \d+, last potential energies \(.*\): .*; make reference\.time_step"
     with pytest.raises(DynmatchError, match=told):
-        simulate_segment(box.system, unbroken[0][0].end_state, settings, replica=1)
+        simulate_segment(box, unbroken[0][0].end_state, settings, replica=1)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def start(
 ) -> tuple[InternalForm, dict]:
     """Form and parameters with which the torsions of `trajectory` are distributed as in it.
 
-    width   nm: a length narrower than that is given this standard deviation, so that a time step
-            of some fs can follow it
+    width   nm: a length narrower than that is given this standard deviation, and so is what an
+            angle moves the end of its bond by, so that a time step of some fs can follow it
     hidden  widths of the layers of the network
 
     Raises DynmatchError where the sites are not one molecule, a tree of bonds.
@@ -43,11 +43,17 @@ def start(
             return []
         return list(coordinate(trajectory.positions, np.array(sites), trajectory.box).T)
 
+    lengths = values(chain.lengths)
+    turn = width / np.mean(lengths)
+    angles = []
+    for cosine in values(chain.angles):
+        sine = np.sqrt(1 - np.mean(cosine) ** 2)
+        angles.append(bonded.harmonic(cosine, kT, turn * sine))
     impropers = []
     for phi in values(chain.impropers):
         centre = float(np.angle(np.mean(np.exp(1j * phi))))
         deviation = np.angle(np.exp(1j * (phi - centre)))
-        impropers.append((centre, bonded.harmonic(deviation, kT)[1]))
+        impropers.append((centre, bonded.harmonic(deviation, kT, turn)[1]))
     torsions = values(chain.torsions)
     form = InternalForm(
         thermal_energy=kT,
@@ -55,8 +61,8 @@ def start(
         names=tuple(names),
         types=tuple(types.tolist()),
         coordinates=chain,
-        lengths=tuple(bonded.length(r, kT, width) for r in values(chain.lengths)),
-        angles=tuple(bonded.harmonic(c, kT) for c in values(chain.angles)),
+        lengths=tuple(bonded.length(r, kT, width) for r in lengths),
+        angles=tuple(angles),
         impropers=tuple(impropers),
         torsions=tuple(bonded.fourier(phi, kT) for phi in torsions),
     )

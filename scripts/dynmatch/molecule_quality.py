@@ -1,4 +1,4 @@
-"""Quality check of an all-atom production of one molecule in implicit solvent."""
+"""Quality check of an all-atom production of one molecule in a solvent."""
 
 from collections.abc import Iterable
 
@@ -16,12 +16,13 @@ from dynmatch.water import masses
 
 
 def assess(replicas: Iterable[Iterable[Segment]], molecule: Molecule) -> pd.DataFrame:
-    """Columns quantity, value, error, unit: temperature and potential energy of all replicas.
+    """Columns quantity, value, error, unit: temperature of the molecule, and potential energy.
 
-    Errors are standard errors from ten blocks in time of each replica.
+    All replicas are taken together, and the energy is that of the solvent too. Errors are standard
+    errors from ten blocks in time of each replica.
     """
-    mass = masses(molecule.system)
-    scale = degrees_of_freedom(molecule.system) * BOLTZMANN
+    mass = masses(molecule.system)[: molecule.recorded]
+    scale = degrees_of_freedom(molecule.system, molecule.recorded) * BOLTZMANN
     temperature, potential = [], []
     for replica in replicas:
         kinetic, energies = [], []

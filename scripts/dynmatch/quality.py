@@ -132,11 +132,19 @@ def _series(
     )
 
 
-def degrees_of_freedom(system: openmm.System) -> int:
-    """Three per atom, less the constraints and the motion of the centre of mass."""
-    atoms = np.count_nonzero(masses(system))
+def degrees_of_freedom(system: openmm.System, particles: int | None = None) -> int:
+    """Three per atom, less the constraints and the motion of the centre of mass.
+
+    Of the first `particles`, which no constraint ties to others, or of all.
+    """
+    particles = system.getNumParticles() if particles is None else particles
+    atoms = np.count_nonzero(masses(system)[:particles])
+    constraints = sum(
+        system.getConstraintParameters(index)[0] < particles
+        for index in range(system.getNumConstraints())
+    )
     still = any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces())
-    return 3 * atoms - system.getNumConstraints() - 3 * still
+    return 3 * atoms - constraints - 3 * still
 
 
 def require_sound(table: pd.DataFrame, settings: ReferenceSettings) -> None:

@@ -170,7 +170,7 @@ def _produce_replica(
     else:
         state = read_segment(paths[done - 1], fingerprint).end_state
     for path in paths[done:]:
-        segment = simulate_segment(box.system, state, settings, replica, report)
+        segment = simulate_segment(box, state, settings, replica, report)
         write_segment(path, segment, fingerprint)
         state = segment.end_state
 
@@ -192,7 +192,8 @@ def equilibrate(
     )
     start_seed, velocity_seed, noise_seed = _seeds(settings.seed, replica)
     integrator.setRandomNumberSeed(noise_seed)
-    context = _context(box.system, integrator, settings)
+    system = box.equilibrated_in(settings.temperature, noise_seed)
+    context = _context(system, integrator, settings)
     context.setPositions(box.start(start_seed))
     context.computeVirtualSites()
     context.applyConstraints(integrator.getConstraintTolerance())
@@ -210,7 +211,7 @@ def equilibrate(
 
 
 def simulate_segment(
-    system: openmm.System,
+    box: WaterBox | Molecule,
     state: str,
     settings: ReferenceSettings,
     replica: int = 0,
@@ -218,7 +219,8 @@ def simulate_segment(
 ) -> Segment:
     """Run one segment of a replica from an XML state with a Nose-Hoover chain or in a solvent.
 
-    `report` is called every frame. In a solvent nothing is conserved: it is given as NaN.
+    `report` is called every frame. In a solvent nothing is conserved: it is given as NaN. Positions
+    and velocities are those of the first `box.recorded` particles.
 
     The chain scales the velocities of all atoms by one common factor (G. J. Martyna et al.,
     J. Chem. Phys. 97, 2635 (1992), doi:10.1063/1.463940). As OpenMM's leapfrog has it, velocities
@@ -234,10 +236,10 @@ def simulate_segment(
         integrator = openmm.NoseHooverIntegrator(
             settings.temperature, settings.thermostat_frequency, settings.time_step
         )
-    context = _context(system, integrator, settings)
+    context = _context(box.system, integrator, settings)
     context.setState(start)
-    frames = settings.frames_per_segment
-    positions = np.empty((frames, system.getNumParticles(), 3), np.float32)
+    frames, kept = settings.frames_per_segment, slice(box.recorded)
+    positions = np.empty((frames, box.recorded, 3), np.float32)
     velocities = np.empty_like(positions)
     every = settings.frames_per_energy
     potential, conserved = [], []
@@ -246,8 +248,8 @@ def simulate_segment(
             integrator.step(settings.steps_per_frame)
             with_energy = frame % every == 0
             now = context.getState(positions=True, velocities=True, energy=with_energy)
-            positions[frame] = now.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-            velocities[frame] = now.getVelocities(asNumpy=True).value_in_unit(_SPEED)
+            positions[frame] = now.getPositions(asNumpy=True).value_in_unit(unit.nanometer)[kept]
+            velocities[frame] = now.getVelocities(asNumpy=True).value_in_unit(_SPEED)[kept]
             if with_energy:
                 potential.append(now.getPotentialEnergy().value_in_unit(_ENERGY))
                 kinetic = now.getKineticEnergy().value_in_unit(_ENERGY)
@@ -303,15 +305,15 @@ def assemble(
 ) -> None:
     """Join the segments of all replicas into one trajectory of MDTraj's HDF5 layout, atomically.
 
-    Replicas follow each other. It holds all particles: positions (nm, not wrapped), `velocities`
-    (nm/ps) or not, time (ps, 0 at the first frame of each replica) and box. Frames beyond the
-    length asked for are left out.
+    Replicas follow each other. It holds all particles, or those of the molecule: positions (nm, not
+    wrapped), `velocities` (nm/ps) or not, time (ps, 0 at the first frame of each replica) and box.
+    Frames beyond the length asked for are left out.
     """
     with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w", compression=None) as file:
             # checksums instead: thermal noise does not become smaller by compression
             file._handle.filters = tables.Filters(fletcher32=True)
-            file.topology = mdtraj.Topology.from_openmm(box.topology)
+            file.topology = mdtraj.Topology.from_openmm(box.topology).subset(range(box.recorded))
             for replica in replicas:
                 first = 0
                 for segment in replica:
@@ -379,11 +381,13 @@ def _blow_up(
         yield
     except openmm.OpenMMException as error:
         last = ", ".join(f"{energy:.6g}" for energy in energies[-3:]) or "none yet"
+        in_a_box = settings.thermostat_frequency is not None
         raise DynmatchError(
             f"the all-atom simulation blew up ({error}) in replica {replica} at step "
             f"{context.getStepCount()}, last potential energies (kJ/mol): {last}; make "
-            f"{settings.where}.time_step ({settings.time_step} ps) shorter, or check "
-            f"{settings.where}.density"
+            f"{settings.where}.time_step ({settings.time_step} ps) shorter"
+            + in_a_box
+            * f", or check {settings.where}.density"
         ) from error
 
 

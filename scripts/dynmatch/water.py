@@ -32,9 +32,18 @@ class WaterBox:
     system: openmm.System
     edge: float
 
+    @property
+    def recorded(self) -> int:
+        """Number of particles that a trajectory holds: all."""
+        return self.system.getNumParticles()
+
     def start(self, seed: int) -> np.ndarray:
         """Positions (n, 3), nm, on a lattice: a start for a replica."""
         return lattice_positions(self, seed)
+
+    def equilibrated_in(self, temperature: float, seed: int) -> openmm.System:
+        """The system itself, at its density."""
+        return self.system
 
 
 def build_box(
