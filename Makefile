@@ -16,7 +16,7 @@ figures: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
 test: .venv/installed
-	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile
+	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/installed
 	.venv/bin/python -m benchmarks $(RUN)

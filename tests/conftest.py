@@ -1,7 +1,13 @@
-"""Settings of JAX that test modules ask for by name."""
+"""The order of the tests, and settings of JAX that test modules ask for by name."""
 
 import jax
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Files with whole runs first: where files run side by side, the longest must not be last."""
+    long = {item.path for item in items if item.get_closest_marker("workflow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="module")

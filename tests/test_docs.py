@@ -28,7 +28,7 @@ from dynmatch.model import Model, save
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report)"
 MODEL_RUNS = r"cd results/laptop/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
-OTHERS = r"grep -n __use_yte__|\.venv/bin/pytest$|\.venv/bin/snakemake --report"
+OTHERS = r"grep -n __use_yte__|\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report"
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",
     r"\.venv/bin/python examples/methanol": r"11 minutes",

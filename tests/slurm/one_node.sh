@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # A Slurm of one node on this machine, for tests: no systemd, no cgroups, no accounting, and GPUs that
 # are only counted.
+#     one_node.sh installed   fails where Slurm is not installed
 #     one_node.sh available   says whether it can be had here, and why not
-#     one_node.sh up FOLDER   installs what is missing, starts the daemons with their state in FOLDER
+#     one_node.sh install     installs what is missing of it
+#     one_node.sh up FOLDER   starts the daemons with their state in FOLDER
 #     one_node.sh down FOLDER ends them again and takes the configuration away
 # The configuration has to lie in /etc/slurm, Debian's default place: the job step of snakemake's Slurm
 # plugin drops SLURM_CONF from its environment. A configuration that is there already is left alone.
@@ -76,12 +78,13 @@ PartitionName=gpu Nodes=$host MaxTime=1-00:00:00 State=UP
 CONF
 }
 
-up() { # folder
+install() {
     available || exit 1
-    if ! installed; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            slurm-wlm munge >/dev/null
-    fi
+    installed || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        slurm-wlm munge >/dev/null
+}
+
+up() { # folder
     configure "$1"
     munged --force --key-file="$1/munge.key" --socket="$1/run/munge.socket" \
         --pid-file="$1/run/munged.pid" --log-file="$1/log/munged.log" --seed-file="$1/run/munged.seed"

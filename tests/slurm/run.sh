@@ -4,11 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! reason=$(tests/slurm/one_node.sh available); then
-    echo "skipped: Slurm checks ($reason)"
+skip() {
+    echo "skipped: Slurm checks ($1)"
     exit 0
-fi
+}
+
+reason=$(tests/slurm/one_node.sh install) || skip "$reason"
 folder=$(mktemp -d)
 trap 'tests/slurm/one_node.sh down "$folder"; rm -rf "$folder"' EXIT
-tests/slurm/one_node.sh up "$folder"
-.venv/bin/pytest --durations=0 "${@/#/tests/slurm/}"
+reason=$(tests/slurm/one_node.sh up "$folder") || skip "$reason"
+"${PYTHON:-.venv/bin/python}" -m pytest --durations=0 "${@/#/tests/slurm/}"
