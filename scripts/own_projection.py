@@ -21,6 +21,7 @@ def main(snakemake) -> None:
             f"{system}.potential.cutoff": params.cutoff,
             f"{system}.observables.shell_cutoff": params.shell_cutoff,
         },
+        periodic=params.periodic,
         where=f"{system}.reference",
     )
     counts = Counter(atom.name for atom in sites.topology.atoms)

@@ -169,12 +169,12 @@ def test_the_bonded_terms_have_the_spread_of_the_reference():
     assert [k for _, k in fitted.lengths] == pytest.approx([2.5 / 0.03**2] * 5)
     cosines = coordinate(x, np.array(CHAIN.angles), BOX)
     turn = 0.03 / coordinate(x, np.array(CHAIN.lengths), BOX).mean()
-    least = turn * np.sqrt(1 - cosines.mean(0) ** 2)
-    width = np.maximum(cosines.std(0), least)
-    assert (width == least).any() and (width > least).any()
-    assert [k for _, k in fitted.angles] == pytest.approx(2.5 / width**2, rel=1e-3)
-    assert [k for _, k in fitted.impropers] == pytest.approx([2.5 / turn**2])
+    assert [k for _, k in fitted.angles] == pytest.approx(2.5 / cosines.var(0), rel=1e-3)
     assert [c for c, _ in fitted.angles] == pytest.approx(cosines.mean(0), abs=1e-6)
+    softened, _ = internal_start.start(trajectory, 2.5, 0.12, (4,), jax.random.key(0))
+    sines = np.sqrt(1 - cosines.mean(0) ** 2)
+    assert [k for _, k in softened.angles] == pytest.approx(2.5 / (4 * turn * sines) ** 2)
+    assert [k for _, k in softened.impropers] == pytest.approx([2.5 / (4 * turn) ** 2])
 
 
 @pytest.fixture(scope="module")

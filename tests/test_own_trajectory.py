@@ -97,6 +97,30 @@ def test_sites_are_the_centres_of_mass_of_their_groups_followed_through_the_box(
     np.testing.assert_allclose(sites.masses[:2], [HYDROGEN + CARBON, OXYGEN + HYDROGEN], rtol=1e-4)
 
 
+def test_a_system_in_no_box_is_put_in_one_in_which_images_do_not_meet(files, tmp_path):
+    """Molecules that are whole and leave the box they started in; none diffuses as in a liquid."""
+    folder, xyz = files
+    frames, _ = trajectory()
+    frames.xyz, frames.unitcell_vectors = xyz, None
+    frames.save(str(tmp_path / "run.h5"))
+    sites = project_own(
+        folder / "topology.pdb",
+        [tmp_path / "run.h5"],
+        SPACING,
+        TEMPERATURE,
+        SITES,
+        cutoffs={"potential.cutoff": 0.7, "observables.shell_cutoff": 0.5},
+        periodic=False,
+    )
+    atoms = xyz.reshape(FRAMES, MOLECULES, 4, 3)
+    methyl = (HYDROGEN * atoms[:, :, 0] + CARBON * atoms[:, :, 1]) / (HYDROGEN + CARBON)
+    np.testing.assert_allclose(sites.positions[:, ::2], methyl, atol=1e-5)
+    extent = np.ptp(sites.positions, axis=1).max()
+    np.testing.assert_allclose(sites.box, 2 * extent + 0.7, rtol=1e-6)
+    with pytest.raises(DynmatchError, match=r"has no box; .* set reference.periodic to false"):
+        project_own(folder / "topology.pdb", [tmp_path / "run.h5"], SPACING, TEMPERATURE, SITES)
+
+
 def test_sites_carry_the_bonds_of_their_atoms(files):
     sites = project(files[0], "run.h5")
     bonds = [(a.index, b.index) for a, b in sites.topology.bonds]
@@ -227,7 +251,7 @@ def broken(frames):
 
 
 FILE_MISTAKES = {
-    "no box": (without_box, "run.h5: has no box; a periodic system is needed"),
+    "no box": (without_box, "run.h5: has no box; write the trajectory in a format that keeps it"),
     "oblique box": (oblique, r"run.h5: its box has angles of .*80.*; only rectangular boxes"),
     "changing box": (breathing, "run.h5: the box changes; take a trajectory at constant volume"),
     "gap": (gap, "run.h5: frames are missing or repeated after 1.9 ps, .* from 0.1 to 1.1 ps"),

@@ -32,6 +32,8 @@ LONGEST_BOND = 3.0
 """Mean length of the bonds over that distance: 1 to 1.5 in a molecule."""
 DIFFUSION = (3e-6, 0.3)
 """Range of a liquid's diffusion constant, nm^2/ps (water: 2e-3, an ionic liquid: 1e-5)."""
+NO_BOX = 1e4
+"""Edge of the box that stands for none while files are read, nm: nothing is as large."""
 BALLISTIC = 1.5
 """Largest mean squared displacement between two frames, over that of free flight."""
 
@@ -43,6 +45,7 @@ def project_own(
     temperature: float,
     definitions: Sequence[Mapping] = (),
     cutoffs: Mapping[str, float] | None = None,
+    periodic: bool = True,
     where: str = "reference",
 ) -> SiteTrajectory:
     """The sites of a user's trajectories; each file is a replica of its own.
@@ -52,6 +55,9 @@ def project_own(
     temperature   K
     definitions   of the sites, see `mapping.map_sites`
     cutoffs       lengths (nm) by key of the config, none of which may exceed half the box
+    periodic      whether the system is; if not, boxes in the files are not looked at, and the sites
+                  are put in a cube of twice their largest extent and the longest cutoff, in which
+                  images do not meet
     where         the config section that messages name
 
     Sites are unwrapped within a file, and sites of one molecule start next to each other. There are
@@ -65,12 +71,19 @@ def project_own(
     matrix = weights_of(sites, atoms.n_atoms)
     positions, times, boxes = [], [], {}
     for path in trajectories:
-        frames, box = _read(Path(path), topology, atoms, sites, matrix, frame_spacing, where)
+        frames, box = _read(
+            Path(path), topology, atoms, sites, matrix, frame_spacing, periodic, where
+        )
         boxes[str(path)] = box
         positions.append(frames)
         times.append(np.arange(len(frames)) * frame_spacing)
-    box = _common_box(boxes)
-    for key, cutoff in (cutoffs or {}).items():
+    cutoffs = cutoffs or {}
+    if periodic:
+        box = _common_box(boxes)
+    else:
+        extent = max(np.ptp(frames, axis=1).max() for frames in positions)
+        box = np.full(3, 2 * extent + max(cutoffs.values(), default=0.0))
+    for key, cutoff in cutoffs.items():
         if cutoff > box.min() / 2:
             raise DynmatchError(
                 f"{key}: {cutoff:g} nm is beyond half the box of the trajectory; take at most "
@@ -88,12 +101,15 @@ def project_own(
         topology=site_topology(atoms, sites, bonds),
         box=box,
     )
-    check_units(trajectory, temperature, where)
+    check_units(trajectory, temperature, where, liquid=periodic)
     return trajectory
 
 
-def check_units(trajectory: SiteTrajectory, temperature: float, where: str) -> None:
-    """Raise DynmatchError where the motion of the sites is that of no liquid in nm and ps."""
+def check_units(
+    trajectory: SiteTrajectory, temperature: float, where: str, liquid: bool = True
+) -> None:
+    """Raise DynmatchError where the motion of the sites is that of no substance in nm and ps, or,
+    for a `liquid`, their diffusion."""
     replica = trajectory.replicas()[0]
     spacing = replica.frame_spacing
     drift = np.average(replica.positions, axis=1, weights=replica.masses)
@@ -106,6 +122,8 @@ def check_units(trajectory: SiteTrajectory, temperature: float, where: str) -> N
             f"farther than free flight at {temperature:g} K would take them "
             f"({np.sqrt(free):.2g} nm); is it in ps, and the temperature right?"
         )
+    if not liquid:
+        return
     lag = max(1, len(x) // 10)
     d = np.mean(np.sum((x[lag:] - x[:-lag]) ** 2, -1)) / (6 * lag * spacing)
     if not DIFFUSION[0] <= d <= DIFFUSION[1]:
@@ -131,6 +149,7 @@ def _read(
     sites: Sequence[Site],
     matrix: csr_array,
     spacing: float,
+    periodic: bool,
     where: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the sites in any image, (F, N, 3) nm, and the box (3,), nm, of one file."""
@@ -139,10 +158,10 @@ def _read(
     with tqdm(desc=path.name, unit=" frames", mininterval=1) as bar:
         for chunk in _chunks(path, topology, atoms):
             if box is None:
-                box = _box(path, chunk)
+                box = _box(path, chunk, where) if periodic else np.full(3, NO_BOX)
                 _check_lengths(chunk.xyz[0].astype(np.float64), box, atoms, path)
             lengths = chunk.unitcell_lengths
-            if lengths is None or np.abs(lengths - box).max() > 1e-4 * box.max():
+            if periodic and (lengths is None or np.abs(lengths - box).max() > 1e-4 * box.max()):
                 raise DynmatchError(
                     f"{path}: the box changes; take a trajectory at constant volume"
                 )
@@ -188,11 +207,11 @@ def _disagreement(path, topology, here: int, there: int) -> str:
     )
 
 
-def _box(path: Path, chunk: mdtraj.Trajectory) -> np.ndarray:
+def _box(path: Path, chunk: mdtraj.Trajectory, where: str) -> np.ndarray:
     if chunk.unitcell_lengths is None or not chunk.unitcell_lengths[0].all():
         raise DynmatchError(
-            f"{path}: has no box; a periodic system is needed, so write the trajectory in a format "
-            "that keeps the box (XTC, TRR, DCD, NetCDF, HDF5)"
+            f"{path}: has no box; write the trajectory in a format that keeps it (XTC, TRR, DCD, "
+            f"NetCDF, HDF5), or set {where}.periodic to false for a system without"
         )
     if np.abs(chunk.unitcell_angles - 90).max() > 1e-3:
         raise DynmatchError(
