@@ -19,7 +19,7 @@ test: .venv/installed
 	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/installed
-	.venv/bin/python -m benchmarks $(RUN)
+	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)
 
 # needs root and Debian's Slurm, says so where it cannot run
 test-slurm: .venv/installed

@@ -112,10 +112,22 @@ def _outcome(axis: Axes, results: Results) -> None:
 
 
 def diagnostics(results: Results) -> Figure:
-    """What was recorded at every update of the training, for each model and seed."""
-    draw = [_start, _gap, draw_d0, _friction, _gradient, _loss, _roughness]
-    if results.tables["history"]["mass_over_alpha2"].notna().any():
-        draw.insert(4, _mass)
+    """What was recorded at every update of the training, for each model and seed.
+
+    A molecule has neither a structural start nor a roughness.
+    """
+    history = results.tables["history"]
+    panels_with_data = {
+        _start: not results.tables["start"].empty,
+        _gap: True,
+        draw_d0: True,
+        _friction: True,
+        _mass: history["mass_over_alpha2"].notna().any(),
+        _gradient: True,
+        _loss: True,
+        _roughness: history["roughness"].any(),
+    }
+    draw = [draw_panel for draw_panel, has_data in panels_with_data.items() if has_data]
     figure = style.new_figure(style.DOUBLE_COLUMN, 6.0)
     axes = figure.subplots(3, 3).flatten()
     for letter, draw_panel, axis in zip("abcdefgh", draw, axes, strict=False):
