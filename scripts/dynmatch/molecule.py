@@ -89,7 +89,7 @@ def build_molecule(
         ) from error
     implicit = solvent == IMPLICIT
     solvent_file = "implicit/obc2.xml" if implicit else f"{solvent}.xml"
-    method = app.NoCutoff if implicit else app.PME
+    ewald = {"nonbondedMethod": app.PME, "nonbondedCutoff": cutoff * unit.nanometer}
     whole = app.Modeller(pdb.topology, pdb.positions)
     try:
         parameters = app.ForceField(*force_field, solvent_file)
@@ -97,12 +97,11 @@ def build_molecule(
             whole.addSolvent(parameters, model=solvent, padding=padding * unit.nanometer)
         system = parameters.createSystem(
             whole.topology,
-            nonbondedMethod=method,
-            nonbondedCutoff=cutoff * unit.nanometer,
             constraints=app.HBonds,
             hydrogenMass=hydrogen_mass * unit.dalton,
             # the solvent moves the whole molecule too
             removeCMMotion=False,
+            **({} if implicit else ewald),
         )
     except ValueError as error:
         raise DynmatchError(
