@@ -9,6 +9,13 @@ import pandas as pd
 BEGIN, END = "<!-- table: made by `make bench` -->", "<!-- end of table -->"
 
 
+def updated(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `new` in the place of those of the same tasks in `old`."""
+    order = list(dict.fromkeys([*old.task, *new.task]))
+    table = pd.concat([old[~old.task.isin(new.task)], new])
+    return table.sort_values("task", key=lambda tasks: tasks.map(order.index), kind="stable")
+
+
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Ratio of every comparison on a logarithmic axis, with its goal."""
     shown = table[np.isfinite(table.ratio) & ~table.unit.eq("MB")][::-1].reset_index(drop=True)

@@ -6,13 +6,15 @@ from jax import random
 
 from benchmarks import plain
 from benchmarks.timing import Row, Worker, alternate, row, seconds
-from benchmarks.water import Water
+from benchmarks.water import Water, copied_data
 from dynmatch import loop, potential, rollout, training
 from dynmatch.classifier import ClassifierForm
 from dynmatch.learning_data import LearningData
 from dynmatch.model import Model
 from dynmatch.rollout import Frames
 
+COPIES = (1, 2)
+"""Of the box along each edge: 64 and 512 sites."""
 GOAL_PLAIN = 10.0
 GOAL_FORWARD = 0.25
 """An update in at most four times a forward roll-out."""
@@ -91,26 +93,21 @@ def plain_update(model: Model, data: LearningData, settings: dict):
 
 
 def compare(water: Water) -> list[Row]:
+    return [row for copies in COPIES for row in _compare(water, copied_data(water.data, copies))]
+
+
+def _compare(water: Water, data: LearningData) -> list[Row]:
     settings = water.system["training"]
-    arguments = water.model, water.data, settings
-    size = f"{water.data.frames.shape[1]} sites, {settings['windows']} windows"
+    arguments = water.model, data, settings
+    size = f"{data.frames.shape[1]} sites, {settings['windows']} windows"
     with (
         Worker(update, *arguments) as ours,
         Worker(forward, *arguments) as rolled,
         Worker(plain_update, *arguments) as peer,
     ):
         measured = alternate({"ours": ours, "forward": rolled, "plain": peer})
-    task = "training update, LD"
+    task, times = "training update, LD", measured["ours"]
     return [
-        row(task, size, 1, measured["ours"], measured["plain"], "plain", "s", GOAL_PLAIN),
-        row(
-            task,
-            size,
-            1,
-            measured["ours"],
-            measured["forward"],
-            "its forward roll-out",
-            "s",
-            GOAL_FORWARD,
-        ),
+        row(task, size, 1, times, measured["plain"], "plain", "s", GOAL_PLAIN),
+        row(task, size, 1, times, measured["forward"], "its forward roll-out", "s", GOAL_FORWARD),
     ]

@@ -68,12 +68,25 @@ def make_water(run: Path) -> Water:
     return Water(trajectory, system, data, model)
 
 
+def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:
+    """Positions (F, N, 3), `copies` times along each edge of the box, copy after copy."""
+    cells = np.array(list(itertools.product(range(copies), repeat=3))) * box
+    return (positions[:, None] + cells[None, :, None]).reshape(len(positions), -1, 3)
+
+
+def copied_data(data: LearningData, copies: int) -> LearningData:
+    """The same with every frame in a box of `copies` along each edge."""
+    frames, means = (
+        copied(positions, data.box, copies).astype(np.float32)
+        for positions in (data.frames, data.means)
+    )
+    return replace(data, frames=frames, means=means, box=data.box * copies)
+
+
 def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:
     """The first frame of `frame`, `copies` times along each edge of the box."""
     box = np.asarray(frame.box)
-    inside = np.mod(frame.positions[:1], box)
-    cells = np.array(list(itertools.product(range(copies), repeat=3)))
-    positions = (inside[:, None] + (cells * box)[None, :, None]).reshape(1, -1, 3)
+    positions = copied(np.mod(frame.positions[:1], box), box, copies)
     count = positions.shape[1]
     return replace(
         frame.frames(slice(0, 1)),

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
-from jax_md import dataclasses, simulate, space
+
+from dynmatch.jaxmd import dataclasses, simulate, space
 
 KINDS = ("bd", "ld")
 

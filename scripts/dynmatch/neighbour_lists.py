@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax_md import partition
 
 from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.internal_potential import InternalForm
+from dynmatch.jaxmd import partition
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import Neighbours, PotentialForm
 

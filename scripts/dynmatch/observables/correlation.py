@@ -32,9 +32,9 @@ def origin_counts(frames: int, lags: np.ndarray) -> np.ndarray:
 
 
 def correlation_sums(series: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Sums of x(t) x(t + lag) over the origins t in every block of `series` (..., F): (..., B, L).
+    """Sums of x(t) . x(t + lag) over the origins t in every block of `series` (..., 3, F).
 
-    The correlation theorem, padded with zeros so that the ends do not wrap around.
+    (..., B, L), by the correlation theorem, padded with zeros so that the ends do not wrap around.
     """
     last = int(lags.max())
     sums = []
@@ -42,5 +42,7 @@ def correlation_sums(series: np.ndarray, lags: np.ndarray) -> np.ndarray:
         size = fft.next_fast_len(block.stop - block.start + last, real=True)
         origins = fft.rfft(series[..., block], size)
         later = fft.rfft(series[..., block.start : block.stop + last], size)
-        sums.append(fft.irfft(origins.conj() * later, size)[..., lags])
+        # the products of the components are transformed back together
+        product = np.einsum("...xf,...xf->...f", origins.conj(), later)
+        sums.append(fft.irfft(product, size)[..., lags])
     return np.stack(sums, axis=-2)

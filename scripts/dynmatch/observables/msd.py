@@ -76,7 +76,7 @@ def _squared_displacements(replica: SiteTrajectory, lags: np.ndarray) -> np.ndar
         squares = np.concatenate([np.zeros((len(squares), 1)), squares], axis=-1)
         early = squares[:, stops] - squares[:, starts]
         late = squares[:, late_stops] - squares[:, late_starts]
-        sums[index] = early + late - 2 * correlation_sums(series, lags).sum(axis=1)
+        sums[index] = early + late - 2 * correlation_sums(series, lags)
     return sums
 
 

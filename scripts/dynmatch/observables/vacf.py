@@ -26,7 +26,7 @@ def vacf_samples(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray,
     for replica in replicas:
         drift = centre_of_mass(replica.velocities, replica.masses)
         chunks = site_chunks(replica.velocities, drift)
-        sums.append(sum(correlation_sums(series, lags).sum(axis=(0, 1)) for _, series in chunks))
+        sums.append(sum(correlation_sums(series, lags).sum(axis=0) for _, series in chunks))
     counts = [origin_counts(replica.n_frames, lags) for replica in replicas]
     products = ratio_samples(np.concatenate(sums), np.concatenate(counts))
     return lag_times(lags, spacing), ratio_samples(products, products[:, :1])
