@@ -133,7 +133,7 @@ def diagnostics(results: Results) -> Figure:
     for letter, draw_panel, axis in zip("abcdefgh", draw, axes, strict=False):
         draw_panel(axis, results)
         style.letter(axis, letter)
-    for axis in axes[len(draw) : -1]:
+    for axis in axes[len(draw) + 1 :]:
         axis.set_axis_off()
-    _outcome(axes[-1], results)
+    _outcome(axes[len(draw)], results)
     return figure
