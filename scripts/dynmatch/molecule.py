@@ -16,8 +16,7 @@ BOX_EDGE = 100.0
 OBC_OFFSET = 0.009
 """By which the Born radius of OBC falls short of an atom's, nm."""
 IMPLICIT = "obc2"
-EXPLICIT = ("tip3p", "spce", "tip4pew")
-"""Solvents: the implicit one, and models of water by the names of OpenMM's files."""
+"""The implicit solvent; others are models of water, by the names of OpenMM's files."""
 PRESSURE = 1.0
 """Of explicit solvent while it is equilibrated, bar."""
 
@@ -68,8 +67,8 @@ def build_molecule(
     force_field    OpenMM's names of XML files, without that of the solvent
     hydrogen_mass  amu, taken from the atom that carries the hydrogen (repartitioning); water stays
                    as it is
-    solvent        obc2, implicit and without cutoff, or one of `EXPLICIT`, a cube of water with
-                   particle-mesh Ewald
+    solvent        obc2, implicit and without cutoff, or tip3p, spce, tip4pew: a cube of this water
+                   with particle-mesh Ewald
     padding        least distance of the molecule from its images in water, and half the least edge
                    of the box, nm
     cutoff         in real space, nm, where there is water
