@@ -42,7 +42,7 @@ def train() -> dict[str, np.ndarray]:
     form = small_form()
     plan = RolloutPlan("ld", form, 2.5, (EDGE,) * 3, 0.005, (20,), 10, 0.1, neighbours=26)
     settings = training.GameSettings(
-        WINDOWS, 4, 2, 1e-3, 1.0, 1e-3, 1e-3, 1e-3, 1e-2, 20, 1e-3, freeze=()
+        WINDOWS, 0.5, 4, 2, 1e-3, 1.0, 1e-3, 1e-3, 1e-3, 1e-2, 20, 1e-3, freeze=()
     )
     classifier = ClassifierForm(cutoff=0.6, inner=0.2, channels=2, hidden=(4,))
     reference, scale = training.prepare_reference(classifier, data)

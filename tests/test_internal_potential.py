@@ -16,7 +16,7 @@ from dynmatch.internal_classifier import InternalClassifierForm
 from dynmatch.internal_potential import Energy, InternalForm
 from dynmatch.records import record_of
 from dynmatch.trajectory import SiteTrajectory
-from dynmatch.zmatrix import ZMatrix, zmatrix
+from dynmatch.zmatrix import ZMatrix, coordinates_of, zmatrix
 
 BACKBONE = ((0, 1), (1, 2), (2, 3), (2, 4), (4, 5))
 """C, N, CA, CB, C, N of an amino acid between two caps."""
@@ -47,6 +47,18 @@ def molecule(rng, frames=()):
     return 0.12 * zigzag + 0.015 * rng.normal(size=(*frames, 6, 3)) + 7.0
 
 
+def trajectory_of(x, bonds):
+    """Positions (F, N, 3) as a trajectory of one molecule, every site of a type of its own."""
+    top = mdtraj.Topology()
+    chain = top.add_chain()
+    for name in "ABCDEF"[: x.shape[1]]:
+        top.add_atom(name, mdtraj.element.virtual, top.add_residue("R", chain))
+    atoms = list(top.atoms)
+    for i, j in bonds:
+        top.add_bond(atoms[i], atoms[j])
+    return SiteTrajectory(x, np.arange(len(x), dtype=float), np.full(x.shape[1], 12.0), top, BOX)
+
+
 @pytest.fixture(scope="module")
 def parameters(double_precision):
     network = Energy(FORM.hidden).init(jax.random.key(1), jnp.zeros(FORM.features))
@@ -73,6 +85,29 @@ def test_there_are_as_many_coordinates_as_shapes():
         return jnp.concatenate([coordinate(x, np.array(g), BOX, jnp) for g in groups])
 
     assert np.linalg.matrix_rank(jax.jacobian(all_of)(x).reshape(18, 24), tol=1e-4) == 18
+
+
+def test_a_main_chain_goes_on_to_the_next_residue():
+    """Both oxygens of two amides end their branches, as the next nitrogen does: psi is N's."""
+    bonds = ((0, 1), (0, 2), (2, 3), (3, 4), (3, 5), (5, 6), (5, 7))
+    assert zmatrix(bonds, 8).torsions == ((1, 0, 2, 3), (0, 2, 3, 5), (2, 3, 5, 7))
+
+
+def test_a_torsion_that_rattles_in_one_well_is_an_improper():
+    """A chain of five, one end turned freely about its bond, the other by 0.18 rad."""
+    rng = np.random.default_rng(7)
+    zigzag = 0.1 * np.array([[0, 0.5, 0], [1, 0, 0], [2, 0.5, 0], [3, 0, 0], [4, 0.5, 0]])
+    x = np.tile(zigzag, (3000, 1, 1))
+    for site, a, b, angles in (
+        (0, 1, 2, rng.normal(0, 0.18, 3000)),
+        (4, 2, 3, rng.uniform(-np.pi, np.pi, 3000)),
+    ):
+        axis = (x[:, b] - x[:, a]) / np.linalg.norm(x[0, b] - x[0, a])
+        turn = Rotation.from_rotvec(angles[:, None] * axis)
+        x[:, site] = x[:, a] + turn.apply(x[:, site] - x[:, a])
+    found = coordinates_of(trajectory_of(x, ((0, 1), (1, 2), (2, 3), (3, 4))))
+    assert found.torsions == ((1, 2, 3, 4),)
+    assert found.impropers == ((0, 1, 2, 3),)
 
 
 @pytest.mark.parametrize("bonds", [((0, 1), (1, 2), (2, 0)), ((0, 1), (2, 3))])
@@ -157,14 +192,7 @@ def test_the_bonded_terms_have_the_spread_of_the_reference():
     an angle or improper dihedral that of the same way of its end."""
     rng = np.random.default_rng(6)
     x = molecule(rng, (2000,))
-    top = mdtraj.Topology()
-    chain = top.add_chain()
-    for name in "ABCDEF":
-        top.add_atom(name, mdtraj.element.virtual, top.add_residue("R", chain))
-    atoms = list(top.atoms)
-    for i, j in BACKBONE:
-        top.add_bond(atoms[i], atoms[j])
-    trajectory = SiteTrajectory(x, np.arange(2000.0), np.full(6, 12.0), top, BOX)
+    trajectory = trajectory_of(x, BACKBONE)
     fitted, _ = internal_start.start(trajectory, 2.5, 0.03, (4,), jax.random.key(0))
     assert [k for _, k in fitted.lengths] == pytest.approx([2.5 / 0.03**2] * 5)
     cosines = coordinate(x, np.array(CHAIN.angles), BOX)

@@ -80,6 +80,7 @@ def test_the_game_recovers_the_friction_of_free_brownian_sites():
     updates = 200
     settings = training.GameSettings(
         windows=32,
+        renewal=0.0,
         reference_windows=64,
         classifier_steps=5,
         classifier_rate=1e-3,

@@ -10,10 +10,10 @@ from jax import Array, lax, random
 from scipy.stats import qmc
 
 from dynmatch import bonded
-from dynmatch.internal import bonds_of, coordinate, types_of
+from dynmatch.internal import coordinate, types_of
 from dynmatch.internal_potential import Energy, InternalForm, torsion_energy, turns
 from dynmatch.trajectory import SiteTrajectory
-from dynmatch.zmatrix import zmatrix
+from dynmatch.zmatrix import coordinates_of
 
 FIT_STEPS = 4000
 FIT_RATE = 1e-2
@@ -35,7 +35,7 @@ def start(
     Raises DynmatchError where the sites are not one molecule, a tree of bonds.
     """
     names, types = types_of(trajectory.topology)
-    chain = zmatrix(bonds_of(trajectory.topology), trajectory.n_sites)
+    chain = coordinates_of(trajectory)
 
     def values(sites):
         """The coordinate in every frame, one array (F,) for each of `sites`."""

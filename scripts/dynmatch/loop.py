@@ -285,6 +285,7 @@ def make_settings(settings: dict) -> training.GameSettings:
     names = {"gamma": "gamma", "alpha": "alpha", "m": "mass"}
     return training.GameSettings(
         windows=settings["windows"],
+        renewal=settings["renewal"],
         reference_windows=settings["aa_windows"],
         classifier_steps=judge["steps"],
         classifier_rate=judge["rate"],

@@ -5,7 +5,9 @@ r"""Dynamics matching: the minimax game between a generator of trajectories and 
 (Wang & Voth, arXiv:2504.06505). P are windows of the projected all-atom trajectory, Q windows of
 the coarse-grained model; theta = potential, gamma, alpha and (Langevin) m. One update:
 
-1. W persistent replicas of the model are continued over one window each;
+1. W persistent replicas of the model are continued over one window each; where the populations of
+   metastable states would otherwise be those of the first draw for the whole training, some are
+   taken from the reference anew;
 2. the classifier takes a few steps on these windows against fresh reference windows;
 3. the gradient of the classifier's score is pulled back through the same windows, and theta
    moves up the score.
@@ -45,13 +47,15 @@ reference windows: below it, a batch of the model is not told from one of the re
 
 @dataclass(frozen=True)
 class GameSettings:
-    """windows: model windows an update; reference_windows: per classifier step;
+    """windows: model windows an update; renewal: fraction of them that start anew from frames of
+    the reference; reference_windows: per classifier step;
     classifier_steps per update; classifier_rate; penalty: weight of R1 and R2;
     pair_rate, radial_rate, network_rate, dynamics_rate: Adam rates, the last on logarithms;
     updates: length of the cosine decay of the rates;
     roughness: weight of the pair term's roughness; freeze: names out of gamma, alpha, m."""
 
     windows: int
+    renewal: float
     reference_windows: int
     classifier_steps: int
     classifier_rate: float
@@ -206,8 +210,8 @@ def make_game(
         )
 
     def restart(key, state: GameState, reference: Reference) -> GameState:
-        replicas = fresh_replicas(key, state.parameters, reference)
-        return state._replace(replicas=replicas, key=random.fold_in(key, 1))
+        key, fresh = random.split(key)
+        return state._replace(replicas=fresh_replicas(fresh, state.parameters, reference), key=key)
 
     def classifier_step(carry, key, generated, reference):
         variables, moments = carry
@@ -217,6 +221,18 @@ def make_game(
         )(variables)
         steps, moments = classifier_adam.update(gradient, moments, variables)
         return (optax.apply_updates(variables, steps), moments), loss
+
+    @jax.jit
+    def renew(state: GameState, reference: Reference, key: Array):
+        """The replicas, each with probability `renewal` from a frame of the reference."""
+        choice, fresh = random.split(key)
+        new = random.bernoulli(choice, settings.renewal, (settings.windows,))
+        drawn = fresh_replicas(fresh, state.parameters, reference)
+
+        def chosen(a, b):
+            return jnp.where(new.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
+
+        return jax.tree.map(chosen, drawn, state.replicas)
 
     # three programs instead of one: compiling takes memory in proportion to a program's size
     @jax.jit
@@ -307,7 +323,10 @@ def make_game(
         # on several devices, and compiled for them once: the arrays' places are part of a program
         replicas = placed(state.replicas, mesh, split=True)
         state = placed(state._replace(replicas=()), mesh, split=False)._replace(replicas=replicas)
-        key, drawn = random.split(state.key)
+        key, drawn, fresh = random.split(state.key, 3)
+        if settings.renewal:
+            renewed = renew(state, reference, fresh)
+            state = state._replace(replicas=placed(renewed, mesh, split=True))
         replicas, frames, befores = simulate(state)
         judged, cotangents, seen = judge_windows(state, reference, frames, drawn)
         improved, done = improve(judged, befores, cotangents, rate)

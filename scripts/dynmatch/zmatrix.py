@@ -7,13 +7,21 @@ the volume element is prod r^2 dr d(cos theta) d(phi), so that it does not coupl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, dijkstra
 
 from dynmatch.errors import DynmatchError
+from dynmatch.internal import bonds_of, coordinate
+from dynmatch.trajectory import SiteTrajectory
+
+RIGID = 0.3
+"""Circular standard deviation, radian, below which a torsion rattles in one well: that about an
+amide bond has 0.18, one that turns more than 0.4 in a single of its wells."""
+FRAMES = 10_000
+"""Of a trajectory, at most, by which torsions are told to be rigid."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,8 @@ class ZMatrix:
     """Sites (tuples of indices) of the N - 1 lengths, N - 2 angles and N - 3 dihedrals.
 
     torsions  about bonds, each free to turn
-    impropers (first, a, b, site): between the planes of two sites that are both bonded to b
+    impropers (first, a, b, site): between the planes of two sites that are both bonded to b; and
+              torsions that do not turn, which have one well as well
     """
 
     lengths: tuple[tuple[int, int], ...]
@@ -50,9 +59,10 @@ def zmatrix(bonds: Sequence[tuple[int, int]], count: int) -> ZMatrix:
     _, parents = breadth_first_order(graph, root, directed=False)
     angles, torsions, impropers = [], [], []
     first_below = {}
-    # nearer sites come first, and of those as near the one with the longest branch beyond it
+    # nearer sites come first, and of those as near the one with the longest branch beyond it, or
+    # the last: a main chain goes on to later residues
     order = sorted(
-        range(count), key=lambda i: (distance[root, i], -_reach(i, distance[root], distance))
+        range(count), key=lambda i: (distance[root, i], -_reach(i, distance[root], distance), -i)
     )
     for site in order[2:]:
         b = int(parents[site])
@@ -66,6 +76,24 @@ def zmatrix(bonds: Sequence[tuple[int, int]], count: int) -> ZMatrix:
             torsions.append((int(parents[a]), a, b, site))
     lengths = tuple((int(parents[site]), site) for site in order[1:])
     return ZMatrix(lengths, tuple(angles), tuple(torsions), tuple(impropers))
+
+
+def coordinates_of(trajectory: SiteTrajectory) -> ZMatrix:
+    """Those of the molecule that `trajectory` is of, where torsions that hardly move in it, as that
+    about an amide bond, are counted with the impropers.
+
+    Raises DynmatchError where the bonds do not join all sites, or close a ring.
+    """
+    chain = zmatrix(bonds_of(trajectory.topology), trajectory.n_sites)
+    if not chain.torsions:
+        return chain
+    some = trajectory.positions[:: max(1, trajectory.n_frames // FRAMES)]
+    phi = coordinate(some, np.array(chain.torsions), trajectory.box)
+    length = np.abs(np.mean(np.exp(1j * phi), 0))
+    rigid = np.sqrt(-2 * np.log(length)) < RIGID
+    turning = tuple(sites for sites, still in zip(chain.torsions, rigid, strict=True) if not still)
+    still = tuple(sites for sites in chain.torsions if sites not in turning)
+    return replace(chain, torsions=turning, impropers=chain.impropers + still)
 
 
 def _reach(site: int, depth: np.ndarray, distance: np.ndarray) -> float:

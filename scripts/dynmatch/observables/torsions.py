@@ -1,7 +1,7 @@
 r"""The two torsions of a molecule: free energy, populations, memory and slowest timescales.
 
-They are the first two of `zmatrix`, phi and psi of a single amino acid between its caps. Samples
-are time blocks: some forty of all replicas, and at least one of each.
+They are the first two of `zmatrix` that turn, phi and psi of a single amino acid between its caps.
+Samples are time blocks: some forty of all replicas, and at least one of each.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.signal import fftconvolve
 
 from dynmatch.errors import DynmatchError
-from dynmatch.internal import bonds_of, coordinate
+from dynmatch.internal import coordinate
 from dynmatch.statistics import (
     block_slices,
     jackknife_error,
@@ -20,7 +20,7 @@ from dynmatch.statistics import (
 )
 from dynmatch.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
-from dynmatch.zmatrix import zmatrix
+from dynmatch.zmatrix import coordinates_of
 
 NAMES = ("phi", "psi")
 BINS = 36
@@ -46,10 +46,10 @@ def torsion_angles(trajectory: SiteTrajectory) -> list[np.ndarray]:
 
     Raises DynmatchError where the sites are not one molecule with two torsions.
     """
-    chain = zmatrix(bonds_of(trajectory.topology), trajectory.n_sites)
+    chain = coordinates_of(trajectory)
     if len(chain.torsions) < 2:
         raise DynmatchError(
-            f"reference.sites: the molecule has {len(chain.torsions)} torsions, and two are "
+            f"reference.sites: {len(chain.torsions)} torsions of the molecule turn, and two are "
             "analysed; take more sites of its chain"
         )
     sites = np.array(chain.torsions[:2])
