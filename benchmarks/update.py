@@ -45,6 +45,7 @@ def update(model: Model, data: LearningData, settings: dict):
     reference, scale = training.prepare_reference(form, data)
     plan, game_settings = plan_of(model, data, settings), loop.make_settings(settings)
     game = training.make_game(plan, form, game_settings, scale)
+    reference = game.place(reference)
     dynamics = {name: jnp.log(getattr(model.dynamics, name)) for name in training.DYNAMICS}
     initial = {"potential": jax.tree.map(jnp.asarray, model.parameters), "dynamics": dynamics}
     state = game.init(random.PRNGKey(2), initial, reference)

@@ -19,28 +19,38 @@ def devices_for(count: int) -> Mesh:
     return Mesh(np.array(devices[:number]), (BATCH,))
 
 
-def spread(function: Callable, mesh: Mesh, split: tuple[bool, ...]) -> Callable:
+def spread(function: Callable, mesh: Mesh, split: tuple[bool, ...], joined: Any = True) -> Callable:
     """`function`, each device of `mesh` computing its share of the leading axes.
 
     split  for each argument: is its leading axis shared out, or does every device see all of it?
-    The leading axes of what is returned are put together. With one device it is `function` itself.
+    joined for what is returned, or each element of the tuple: are the leading axes put together, or
+           is it the same on every device?
+
+    With one device it is `function` itself.
     """
     if mesh.size == 1:
         return function
-    specs = tuple(P(BATCH) if each else P() for each in split)
-    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=P(BATCH), check_vma=False)
+
+    def spec(shared):
+        return P(BATCH) if shared else P()
+
+    return jax.shard_map(
+        function,
+        mesh=mesh,
+        in_specs=tuple(map(spec, split)),
+        out_specs=jax.tree.map(spec, joined),
+        check_vma=False,
+    )
 
 
-def spread_sum(function: Callable, mesh: Mesh, split: tuple[bool, ...]) -> Callable:
-    """As `spread`, for a function whose result is a sum over the leading axes."""
-    if mesh.size == 1:
-        return function
-    specs = tuple(P(BATCH) if each else P() for each in split)
+def total(tree: Any, mesh: Mesh) -> Any:
+    """The sum over the devices of `mesh`, within a function that is `spread` over them."""
+    return tree if mesh.size == 1 else lax.psum(tree, BATCH)
 
-    def share(*arguments):
-        return lax.psum(function(*arguments), BATCH)
 
-    return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=P(), check_vma=False)
+def mean(tree: Any, mesh: Mesh) -> Any:
+    """The same for the mean."""
+    return tree if mesh.size == 1 else lax.pmean(tree, BATCH)
 
 
 def placed(tree: Any, mesh: Mesh, split: bool) -> Any:

@@ -116,6 +116,7 @@ def train(
     start_key, game_key = random.split(key)
     reference, scale = training.prepare_reference(classifier_form, data)
     game = training.make_game(plan, classifier_form, game_settings, scale)
+    reference = game.place(reference)
     initial = {"potential": parameters, "dynamics": dynamics}
     # a longer budget is a reason to go on, not to begin again
     lasting = {k: v for k, v in settings.items() if k not in ("minutes", "threads")}

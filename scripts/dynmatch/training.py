@@ -15,6 +15,7 @@ the coarse-grained model; theta = potential, gamma, alpha and (Langevin) m. One 
 Pure functions on a frozen `GameState`; the loop that times, reports and checkpoints is in `loop`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,7 @@ from jax.flatten_util import ravel_pytree
 from dynmatch import classifier as judge
 from dynmatch import potential, rollout
 from dynmatch.classifier import FrameFeatures, Scale, WindowFeatures
-from dynmatch.devices import devices_for, placed, spread, spread_sum
+from dynmatch.devices import devices_for, mean, placed, spread, total
 from dynmatch.dynamics import Dynamics, per_site
 from dynmatch.learning_data import LearningData
 from dynmatch.rollout import Frames, RolloutPlan
@@ -102,6 +103,7 @@ class Game(NamedTuple):
     init: Callable
     update: Callable
     restart: Callable
+    place: Callable
 
 
 def dynamics_of(parameters: dict) -> Dynamics:
@@ -146,6 +148,7 @@ def make_game(
     init(key, parameters, reference) -> GameState
     update(state, reference, rate) -> GameState, metrics
     restart(key, state, reference) -> GameState with fresh replicas, from frames of the reference
+    place(reference) -> the reference on all devices of the game, which else is moved every update
 
     `rate` scales all rates of the generator; the metrics are scalars for history.csv. The reference
     is an argument, not part of the program: it can be large.
@@ -155,16 +158,16 @@ def make_game(
     classifier_adam = optax.adam(settings.classifier_rate, b1=0.0, b2=0.99)
     types = 1 if plan.form.types is None else len(plan.form.names)
     adam = _generator_optimiser(plan.kind, settings, types)
-    mesh = devices_for(settings.windows)
+    mesh = devices_for(math.gcd(settings.windows, settings.reference_windows))
     roll_out = spread(partial(rollout.simulate_windows, plan), mesh, (False, False, True))
 
     def tabulate(parameters):
         return potential.tabulate(plan.form, parameters)
 
     def of_windows(dynamics, parameters, *windows):
-        return rollout.pull_back(plan, dynamics, tabulate, parameters, *windows)
+        return total(rollout.pull_back(plan, dynamics, tabulate, parameters, *windows), mesh)
 
-    pull_back = spread_sum(of_windows, mesh, (False, False, True, True, True))
+    pull_back = spread(of_windows, mesh, (False, False, True, True, True), joined=False)
 
     def features(frames):
         return judge.standardise(scale, judge.windows_features(form, *frames, box))
@@ -177,8 +180,10 @@ def make_game(
         held = lax.stop_gradient(frames.positions)
         return score(variables, frames._replace(positions=held))
 
-    def draw(reference, key, starts, count):
-        chosen = starts[random.randint(key, (count,), 0, starts.shape[0])]
+    def draw(key, starts, count):
+        return starts[random.randint(key, (count,), 0, starts.shape[0])]
+
+    def windows_at(reference, chosen):
         return judge.standardise(scale, reference_windows(form, reference, chosen, box))
 
     def fresh_replicas(key, parameters, reference):
@@ -195,7 +200,8 @@ def make_game(
 
     def init(key, parameters, reference: Reference) -> GameState:
         key, first, weights = random.split(key, 3)
-        variables = classifier.init(weights, draw(reference, first, reference.starts, 2))
+        some = windows_at(reference, draw(first, reference.starts, 2))
+        variables = classifier.init(weights, some)
         return GameState(
             parameters=parameters,
             averaged=parameters,
@@ -213,12 +219,13 @@ def make_game(
         key, fresh = random.split(key)
         return state._replace(replicas=fresh_replicas(fresh, state.parameters, reference), key=key)
 
-    def classifier_step(carry, key, generated, reference):
+    def classifier_step(carry, chosen, generated, reference):
         variables, moments = carry
-        batch = draw(reference, key, reference.starts, settings.reference_windows)
-        loss, gradient = jax.value_and_grad(
+        batch = windows_at(reference, chosen)
+        found = jax.value_and_grad(
             lambda v: judge.classifier_loss(classifier, v, generated, batch, settings.penalty)
         )(variables)
+        loss, gradient = mean(found, mesh)
         steps, moments = classifier_adam.update(gradient, moments, variables)
         return (optax.apply_updates(variables, steps), moments), loss
 
@@ -240,33 +247,57 @@ def make_game(
         tables = tabulate(state.parameters["potential"])
         return roll_out(dynamics_of(state.parameters), tables, state.replicas)
 
-    @jax.jit
-    def judge_windows(state: GameState, reference: Reference, frames: Frames, key: Array):
-        """The classifier's steps, its score's gradient at the frames, and what was measured."""
-        keys = random.split(key)
+    def judge_share(
+        variables, moments, reference: Reference, frames: Frames, held_out: Array, chosen: Array
+    ):
+        """`judge_windows` on one device, of its share of the windows.
+
+        held_out (2 W,) and chosen (A, steps) are grid indices at which windows start.
+        """
         # measured before the classifier has seen these windows
         generated = features(frames)
-        scores = jnp.mean(classifier.apply(state.classifier, generated), -1)
-        held_out = draw(reference, keys[0], reference.held_out, 2 * settings.windows)
-        held_scores = jnp.mean(classifier.apply(state.classifier, held_out), -1)
+        scores = jnp.mean(classifier.apply(variables, generated), -1)
+        held_out = windows_at(reference, held_out)
+        held_scores = jnp.mean(classifier.apply(variables, held_out), -1)
         gap = jnp.mean(held_scores) - jnp.mean(scores)
         halves = jnp.mean(held_scores[::2]) - jnp.mean(held_scores[1::2])
         held_out_loss = judge.classifier_loss(
-            classifier, state.classifier, generated, held_out, settings.penalty
+            classifier, variables, generated, held_out, settings.penalty
         )
 
-        (variables, classifier_moments), losses = lax.scan(
-            lambda carry, k: classifier_step(carry, k, generated, reference),
-            (state.classifier, state.classifier_moments),
-            random.split(keys[1], settings.classifier_steps),
+        (variables, moments), losses = lax.scan(
+            lambda carry, starts: classifier_step(carry, starts, generated, reference),
+            (variables, moments),
+            chosen.T,
         )
 
         # In equilibrium gamma, alpha and m do not change the structure: what single frames
         # contribute to their gradient has mean zero, and is most of its noise.
         cotangents = [
-            jax.tree.map(lambda a: a[:, plan.carrying], jax.grad(s, 1)(variables, frames))
+            jax.tree.map(
+                lambda a: a[:, plan.carrying] / mesh.size, jax.grad(s, 1)(variables, frames)
+            )
             for s in (score_of_motion, score)
         ]
+        seen = mean((gap, halves, held_out_loss), mesh)
+        return cotangents, (variables, moments, losses[-1], *seen)
+
+    judge_shares = spread(
+        judge_share, mesh, (False, False, False, True, True, True), joined=(True, False)
+    )
+
+    @jax.jit
+    def judge_windows(state: GameState, reference: Reference, frames: Frames, key: Array):
+        """The classifier's steps, its score's gradient at the frames, and what was measured."""
+        keys = random.split(key)
+        held_out = draw(keys[0], reference.held_out, 2 * settings.windows)
+        chosen = jax.vmap(lambda k: draw(k, reference.starts, settings.reference_windows))(
+            random.split(keys[1], settings.classifier_steps)
+        )
+        cotangents, judged = judge_shares(
+            state.classifier, state.classifier_moments, reference, frames, held_out, chosen.T
+        )
+        variables, classifier_moments, loss, gap, halves, held_out_loss = judged
         keep = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
         state = state._replace(
             classifier=variables,
@@ -278,7 +309,7 @@ def make_game(
             "score_gap": gap,
             "score_gap_smoothed": state.score_gap,
             "gap_floor": FLOOR_DEVIATIONS * jnp.sqrt(state.noise),
-            "classifier_loss": losses[-1],
+            "classifier_loss": loss,
             "heldout_loss": held_out_loss,
         }
         return state, cotangents, metrics
@@ -332,7 +363,10 @@ def make_game(
         improved, done = improve(judged, befores, cotangents, rate)
         return improved._replace(replicas=replicas, key=key), seen | done
 
-    return Game(jax.jit(init), update, jax.jit(restart))
+    def place(reference: Reference) -> Reference:
+        return placed(reference, mesh, split=False)
+
+    return Game(jax.jit(init), update, jax.jit(restart), place)
 
 
 def _generator_optimiser(

@@ -8,8 +8,8 @@ from scipy import fft
 from dynmatch import mapped
 from dynmatch.statistics import block_slices
 
-CHUNK = 2_000_000
-"""Numbers of one float64 series chunk held at once."""
+CHUNK = 200_000
+"""Numbers of one float64 series chunk, about what a core's cache holds."""
 
 
 def site_chunks(values: np.ndarray, drift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
