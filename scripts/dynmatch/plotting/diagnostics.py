@@ -108,7 +108,8 @@ def _outcome(axis: Axes, results: Results) -> None:
         )
         for run in table.itertuples()
     ]
-    axis.text(0, 0.84, "\n".join(lines), transform=axis.transAxes, va="top", fontsize=7)
+    below = {"xytext": (0, -18), "textcoords": "offset points"}
+    axis.annotate("\n".join(lines), (0, 1), xycoords="axes fraction", **below, va="top", fontsize=7)
 
 
 def diagnostics(results: Results) -> Figure:
@@ -128,8 +129,11 @@ def diagnostics(results: Results) -> Figure:
         _roughness: history["roughness"].any(),
     }
     draw = [draw_panel for draw_panel, has_data in panels_with_data.items() if has_data]
-    figure = style.new_figure(style.DOUBLE_COLUMN, 6.0)
-    axes = figure.subplots(3, 3).flatten()
+    rows, last = divmod(len(draw), 3)
+    # a row for the outcome alone needs no more than its lines
+    heights = [1.0] * rows + [1.0 if last else 0.5]
+    figure = style.new_figure(style.DOUBLE_COLUMN, 2.0 * sum(heights))
+    axes = figure.subplots(rows + 1, 3, height_ratios=heights).flatten()
     for letter, draw_panel, axis in zip("abcdefgh", draw, axes, strict=False):
         draw_panel(axis, results)
         style.letter(axis, letter)

@@ -29,6 +29,8 @@ FUNCTION_LABELS = {
     "cos_psi": r"$\cos\psi$",
     "sin_psi": r"$\sin\psi$",
 }
+BARRIERS = 12.0
+"""kB T up to which F of a single torsion is shown; that of phi between its basins is 11."""
 WITHIN = {"phi": 2.0, "psi": 1.3}
 """Factor within which a timescale is taken to be right."""
 
@@ -61,7 +63,7 @@ def torsions(results: Results) -> Figure:
     """F(phi), F(psi), and how much of the time is spent in each basin."""
     figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
     *profiles, bars = figure.subplots(1, 3)
-    height = DEPTH * BOLTZMANN * results.temperature
+    height = BARRIERS * BOLTZMANN * results.temperature
     for letter, axis, (name, symbol) in zip("ab", profiles, SYMBOLS.items(), strict=True):
         for model, curve in results.curves("torsion_free_energy").items():
             own = curve[curve["torsion"] == name]
