@@ -18,8 +18,8 @@ from dynmatch.internal import bonds_of, coordinate
 from dynmatch.trajectory import SiteTrajectory
 
 RIGID = 0.3
-"""Circular standard deviation, radian, below which a torsion rattles in one well: that about an
-amide bond has 0.18, one that turns more than 0.4 in a single of its wells."""
+"""Circular standard deviation, radian, below which a torsion rattles in one well. In alanine
+dipeptide that about the amide bond has 0.18, phi 0.58, and psi 0.38 within either of its wells."""
 FRAMES = 10_000
 """Of a trajectory, at most, by which torsions are told to be rigid."""
 
@@ -89,7 +89,7 @@ def coordinates_of(trajectory: SiteTrajectory) -> ZMatrix:
         return chain
     some = trajectory.positions[:: max(1, trajectory.n_frames // FRAMES)]
     phi = coordinate(some, np.array(chain.torsions), trajectory.box)
-    length = np.abs(np.mean(np.exp(1j * phi), 0))
+    length = np.minimum(np.abs(np.mean(np.exp(1j * phi), 0)), 1.0)
     rigid = np.sqrt(-2 * np.log(length)) < RIGID
     turning = tuple(sites for sites, still in zip(chain.torsions, rigid, strict=True) if not still)
     still = tuple(sites for sites in chain.torsions if sites not in turning)

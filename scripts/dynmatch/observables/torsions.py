@@ -50,7 +50,7 @@ def torsion_angles(trajectory: SiteTrajectory) -> list[np.ndarray]:
     if len(chain.torsions) < 2:
         raise DynmatchError(
             f"reference.sites: {len(chain.torsions)} torsions of the molecule turn, and two are "
-            "analysed; take more sites of its chain"
+            "analysed; take more sites of its chain, or a longer trajectory"
         )
     sites = np.array(chain.torsions[:2])
     return [
