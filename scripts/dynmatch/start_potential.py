@@ -66,6 +66,11 @@ def _molecular_start(
     names, types = types_of(trajectory.topology)
     cores, coefficients = [], []
     for (first, second), pairs in nonbonded_pairs(trajectory.topology).items():
+        if not len(pairs):
+            # of a single site, or of sites of one molecule within three bonds: nothing interacts
+            cores.append(np.inf)
+            coefficients.append(np.zeros(settings["pair_basis"]))
+            continue
         r, w = potential_of_mean_force(trajectory, kT, spacing=1.0, pairs=pairs)
         if len(r) == 0 or r[0] >= settings["cutoff"]:
             raise DynmatchError(
@@ -76,6 +81,12 @@ def _molecular_start(
         form, values = pair_start(r, w, kT, settings)
         cores.append(form.core)
         coefficients.append(values)
+    if np.isinf(cores).all():
+        raise DynmatchError(
+            "reference: no two sites are more than three bonds apart, so that nothing but bonded "
+            "terms would be learned; take more molecules, or `kind: molecule` for one by itself"
+        )
+    cores = np.where(np.isinf(cores), min(cores), cores).tolist()
     form = MolecularForm(
         cutoff=settings["cutoff"],
         three_body_cutoff=settings["three_body_cutoff"],
