@@ -22,8 +22,9 @@ def small_form():
     )
 
 
-def train() -> dict[str, np.ndarray]:
-    """Parameters and metrics after two updates on 20 frames of a jittered lattice."""
+def small_game(kind: str, gamma: float, lag_steps: int, frames: int, settings):
+    """A game on frames of a jittered lattice: its functions, its first state, the reference, and
+    the frames (F, N, 3) at which windows of the reference start."""
     import jax
     import jax.numpy as jnp
     from fluids import jittered_lattice, random_parameters
@@ -34,22 +35,31 @@ def train() -> dict[str, np.ndarray]:
     from dynmatch.rollout import RolloutPlan
 
     rng = np.random.default_rng(1)
-    frames = np.stack([jittered_lattice(rng, EDGE, 0.08) for _ in range(20)]).astype(np.float32)
-    index = np.arange(15)
-    data = LearningData(
-        frames, frames, 0.1, np.array([0, 1]), index[:10], index[10:], np.full(3, EDGE)
-    )
+    x = np.stack([jittered_lattice(rng, EDGE, 0.08) for _ in range(frames)]).astype(np.float32)
+    starts, held_out = np.arange(frames - 10), np.arange(frames - 10, frames - 5)
+    data = LearningData(x, x, 0.1, np.array([0, 1]), starts, held_out, np.full(3, EDGE))
     form = small_form()
-    plan = RolloutPlan("ld", form, 2.5, (EDGE,) * 3, 0.005, (20,), 10, 0.1, neighbours=26)
-    settings = training.GameSettings(
-        WINDOWS, 0.5, 4, 2, 1e-3, 1.0, 1e-3, 1e-3, 1e-3, 1e-2, 20, 1e-3, freeze=()
-    )
+    plan = RolloutPlan(kind, form, 2.5, (EDGE,) * 3, 0.005, (lag_steps,), 10, 0.1, neighbours=26)
     classifier = ClassifierForm(cutoff=0.6, inner=0.2, channels=2, hidden=(4,))
     reference, scale = training.prepare_reference(classifier, data)
     game = training.make_game(plan, classifier, settings, scale)
-    dynamics = {"gamma": jnp.log(300.0), "alpha": jnp.log(1.0), "mass": jnp.log(18.0)}
+    dynamics = {"gamma": jnp.log(gamma), "alpha": jnp.log(1.0), "mass": jnp.log(18.0)}
     potential = jax.tree.map(lambda x: x.astype(jnp.float32), random_parameters(form, 1, 0.3))
     state = game.init(jax.random.key(2), {"potential": potential, "dynamics": dynamics}, reference)
+    return game, state, reference, x[starts]
+
+
+def train() -> dict[str, np.ndarray]:
+    """Parameters and metrics after two updates on 20 frames of a jittered lattice."""
+    import jax
+    import jax.numpy as jnp
+
+    from dynmatch import training
+
+    settings = training.GameSettings(
+        WINDOWS, 0.5, 4, 2, 1e-3, 1.0, 1e-3, 1e-3, 1e-3, 1e-2, 20, 1e-3, freeze=()
+    )
+    game, state, reference, _ = small_game("ld", 300.0, 20, 20, settings)
     for _ in range(2):
         state, metrics = game.update(state, reference, jnp.float32(1.0))
     leaves = jax.tree.leaves((state.parameters, state.replicas.position, metrics))

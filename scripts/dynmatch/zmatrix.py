@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, dijkstra
+from scipy.stats import circstd
 
 from dynmatch.errors import DynmatchError
 from dynmatch.internal import bonds_of, coordinate
@@ -89,8 +90,7 @@ def coordinates_of(trajectory: SiteTrajectory) -> ZMatrix:
         return chain
     some = trajectory.positions[:: max(1, trajectory.n_frames // FRAMES)]
     phi = coordinate(some, np.array(chain.torsions), trajectory.box)
-    length = np.minimum(np.abs(np.mean(np.exp(1j * phi), 0)), 1.0)
-    rigid = np.sqrt(-2 * np.log(length)) < RIGID
+    rigid = circstd(phi, axis=0) < RIGID
     turning = tuple(sites for sites, still in zip(chain.torsions, rigid, strict=True) if not still)
     still = tuple(sites for sites in chain.torsions if sites not in turning)
     return replace(chain, torsions=turning, impropers=chain.impropers + still)
