@@ -62,6 +62,26 @@ def test_each_type_has_its_own_thermal_velocity():
     np.testing.assert_allclose(squares, 3 * KT * alpha**2 / mass, rtol=0.04)
 
 
+def test_a_type_that_never_has_a_neighbour_has_a_score():
+    """Sites of the second type are linked to one another and out of reach of the first: what is
+    zero in the whole reference stays so when standardised, and the score finite."""
+    rng = np.random.default_rng(6)
+    near = rng.normal(0.75, 0.1, (3, 3))
+    far = np.array([[0.0, 0.0, 10.0], [0.2, 0.0, 10.0]])
+    windows = np.concatenate([near, far]) + rng.normal(0, 0.03, (8, 2, 5, 3))
+    form = ClassifierForm(
+        0.7, 0.2, channels=4, hidden=(8,), types=(0, 0, 0, 1, 1), linked=((3, 4), (4, 3))
+    )
+    box = np.full(3, 20.0)
+    features = judge.windows_features(form, jnp.asarray(windows), jnp.asarray(windows), box)
+    standardised = judge.standardise(judge.standard_scale(features, form), features)
+    np.testing.assert_array_equal(standardised.rank0[:, 3:], 0.0)
+    network = Classifier(form)
+    scores = network.apply(network.init(jax.random.key(1), standardised), standardised)
+    assert np.isfinite(scores).all()
+    assert np.ptp(scores[:, 3]) > 0  # its own displacements are seen
+
+
 @pytest.mark.parametrize("kind", ["bd", "ld"])
 @pytest.mark.parametrize("freeze", [(), ("alpha",), ("mass",)])
 def test_no_step_where_nothing_can_be_seen(kind, freeze):

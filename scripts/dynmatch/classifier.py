@@ -190,13 +190,13 @@ def _standard_scale(features: WindowFeatures) -> Scale:
     scale0 = jnp.std(features.rank0, (0, 1))
     scale1 = jnp.sqrt(jnp.mean(features.rank1**2, (0, 1, 2)))
     scale2 = jnp.sqrt(jnp.mean(features.rank2**2 * TENSOR_WEIGHTS[:, None], (0, 1, 2)))
-    floor = 1e-3
-    return Scale(
-        mean0,
-        jnp.maximum(scale0, floor * jnp.max(scale0)),
-        jnp.maximum(scale1, floor * jnp.max(scale1, initial=0.0)),
-        jnp.maximum(scale2, floor * jnp.max(scale2, initial=0.0)),
-    )
+    return Scale(mean0, *(_floored(scale) for scale in (scale0, scale1, scale2)))
+
+
+def _floored(scale: Array) -> Array:
+    """At least a thousandth of the largest; 1 where sites of a type never have a neighbour."""
+    largest = jnp.max(scale, initial=0.0)
+    return jnp.where(largest > 0.0, jnp.maximum(scale, 1e-3 * largest), 1.0)
 
 
 def standardise(scale: Scale, features: WindowFeatures) -> WindowFeatures:
