@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import mdtraj
 import numpy as np
 import pytest
 import yaml
@@ -16,8 +15,6 @@ from dynmatch.bonded import BondedTerm
 from dynmatch.molecular import MolecularForm
 from dynmatch.potential import ALL_PAIRS, Neighbours, PotentialForm
 from dynmatch.records import record_of
-from dynmatch.start_potential import start_potential
-from dynmatch.trajectory import SiteTrajectory
 
 pytestmark = pytest.mark.usefixtures("double_precision", "quick_compilation")
 
@@ -230,20 +227,3 @@ def test_only_sites_of_one_type_may_be_exchanged(tables, positions):
 def test_a_form_survives_being_written():
     text = yaml.safe_dump(record_of(FORM))
     assert molecular.form_of(yaml.safe_load(text)) == FORM
-
-
-def test_a_type_without_pairs_of_its_own_has_no_pair_term_there():
-    """One solute S among eight W, far apart: u_SS = 0, and no core is larger than the others'."""
-    rng = np.random.default_rng(8)
-    top = mdtraj.Topology()
-    chain = top.add_chain()
-    for name in ["S", *8 * ["W"]]:
-        top.add_atom(name, mdtraj.element.virtual, top.add_residue("R", chain))
-    x = rng.uniform(0, 1.2, (200, 9, 3)).astype(np.float32)
-    trajectory = SiteTrajectory(x, np.arange(200.0), np.full(9, 18.0), top, np.full(3, 1.2))
-    settings = {"cutoff": 0.5, "three_body_cutoff": 0.4, "pair_basis": 10, "radial_channels": 1}
-    settings |= {"degree": 1, "hidden": [], "bond_width": 0.02}
-    form, parameters = start_potential(trajectory, 2.5, settings)
-    own, *others = form.cores
-    assert own == min(others)
-    assert not parameters["pair"]["params"]["coefficients"][0].any()

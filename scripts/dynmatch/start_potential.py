@@ -13,6 +13,9 @@ from dynmatch.molecular import MolecularForm
 from dynmatch.potential import PotentialForm
 from dynmatch.trajectory import SiteTrajectory
 
+LEVEL = 0.9
+"""Of the largest distance below the cutoff: beyond it w(r) is taken for zero on average."""
+
 
 def start_potential(
     trajectory: SiteTrajectory, kT: float, settings: dict
@@ -39,7 +42,13 @@ def start_potential(
 def pair_start(
     r: np.ndarray, w: np.ndarray, kT: float, settings: dict
 ) -> tuple[PotentialForm, np.ndarray]:
-    """Form and coefficients of the pair term that is nearest to w(r) (kJ/mol, nm)."""
+    """Form and coefficients of the pair term that is nearest to w(r) (kJ/mol, nm).
+
+    w is taken from its mean near the cutoff, where the pair term ends: that level is set by the
+    volume in which g was normalised, most of which is empty about a droplet.
+    """
+    inside = r < settings["cutoff"]
+    w = w - np.mean(w[inside & (r > LEVEL * r[inside][-1])])
     core = float(r[0] * (max(w[0], kT) / kT) ** (1 / 12))
     form = potential.PotentialForm(
         cutoff=settings["cutoff"],
@@ -51,7 +60,6 @@ def pair_start(
         degree=settings["degree"],
         hidden=tuple(settings["hidden"]),
     )
-    inside = r < form.cutoff
     below = np.arange(0.5 * core, r[0], 0.005)
     wall = w[0] + kT * (potential.core_energy(form, below) - potential.core_energy(form, r[:1]))
     coefficients = potential.fit_pair(
