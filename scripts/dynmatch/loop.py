@@ -51,6 +51,8 @@ STRUCTURE_LAG = 1.0
 """Time between the frames that a training on structure alone is shown, ps."""
 STRUCTURE_FRICTION = 5.0
 """Friction over mass of its Langevin replicas, 1/ps: low, because only their structure matters."""
+CONFINED = 0.5
+"""Of MSD/6t at the beginning of its fit: with a smaller D, sites are taken for confined."""
 START_COLUMNS = ["update", "minutes", "rdf_error", "gradient_norm"]
 SECOND_CHANCES = 2
 LARGEST_GRADIENT = 1e4
@@ -184,7 +186,8 @@ def einstein_friction(
 
     With `types` (N,) of the sites, an array (T,): kB T/(n D) with D of the sites of a type and n
     the sites of their molecules, whose frictions add up. For a single molecule kB T/D of its centre
-    of mass is the sum over all sites, which share it in proportion to their masses.
+    of mass is the sum over all sites, which share it in proportion to their masses. Where the MSD
+    levels off while D is fitted, as in a droplet, D is MSD/6t at the beginning of the fit.
     """
     molecules = molecules_of(trajectory.n_sites, bonds_of(trajectory.topology))
     if len(molecules) == 1:
@@ -195,8 +198,11 @@ def einstein_friction(
     length = trajectory.frame_spacing * trajectory.replicas()[0].n_frames
 
     def friction(sites):
-        d = float(diffusion(*msd_samples(sites, length / 4), length).d_nm2_per_ps.iloc[0])
-        return kT / d
+        lag, blocks, of_sites = msd_samples(sites, length / 4)
+        fit = diffusion(lag, blocks, of_sites, length).iloc[0]
+        early = np.mean(of_sites[:, lag == fit.fit_from_ps]) / (6 * fit.fit_from_ps)
+        confined = fit.d_nm2_per_ps < CONFINED * early
+        return kT / float(early if confined else fit.d_nm2_per_ps)
 
     if types is None:
         return friction(coarse)
