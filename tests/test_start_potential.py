@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fluids import jittered_lattice
 
+from dynmatch.errors import DynmatchError
 from dynmatch.start_potential import start_potential
 from dynmatch.trajectory import SiteTrajectory, site_topology
 
@@ -52,3 +53,14 @@ def test_empty_space_about_a_cluster_changes_nothing():
     assert large[0].core == pytest.approx(small[0].core, rel=1e-6)
     pair = [parameters["pair"]["params"]["coefficients"] for _, parameters in (small, large)]
     np.testing.assert_allclose(*pair, atol=1e-4 * np.abs(pair[0]).max())
+
+
+@pytest.mark.parametrize("names, told", [("WWWW", "W and W"), ("SWWW", "S and W")])
+def test_sites_out_of_reach_of_one_another_are_named(names, told):
+    """At the corners of a square of 0.8 nm with a cutoff of 0.5 nm."""
+    corners = [[0.0, 0.0, 0.0], [0.8, 0.0, 0.0], [0.0, 0.8, 0.0], [0.8, 0.8, 0.0]]
+    x = np.tile(np.array(corners, np.float32), (20, 1, 1))
+    top = site_topology(list(names), "R")
+    square = SiteTrajectory(x, np.arange(20.0), np.full(4, 18.0), top, np.full(3, 4.0))
+    with pytest.raises(DynmatchError, match=f"potential.cutoff: sites {told} are never closer"):
+        start_potential(square, KT, SETTINGS)

@@ -32,11 +32,25 @@ def start_potential(
         return internal_start.start(trajectory, kT, width, hidden, random.PRNGKey(0))
     if len(types_of(trajectory.topology)[0]) > 1 or trajectory.topology.n_bonds:
         return _molecular_start(trajectory, kT, settings)
-    r, w = potential_of_mean_force(trajectory, kT, spacing=1.0)
-    form, coefficients = pair_start(r, w, kT, settings)
+    ((names, pairs),) = nonbonded_pairs(trajectory.topology).items()
+    form, coefficients = _pair_term(trajectory, kT, settings, names, pairs)
     parameters = potential.initialise(form, random.PRNGKey(0))
     parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
     return form, parameters
+
+
+def _pair_term(
+    trajectory: SiteTrajectory, kT: float, settings: dict, names: tuple[str, str], pairs: np.ndarray
+) -> tuple[PotentialForm, np.ndarray]:
+    """`pair_start` of the `pairs` (P, 2) of sites of the two `names`."""
+    r, w = potential_of_mean_force(trajectory, kT, spacing=1.0, pairs=pairs)
+    if len(r) == 0 or r[0] >= settings["cutoff"]:
+        raise DynmatchError(
+            f"potential.cutoff: sites {names[0]} and {names[1]} are never closer than "
+            f"{settings['cutoff']:g} nm in the reference, so that nothing can be learned about "
+            "them; make it longer, or give rare types the name of others"
+        )
+    return pair_start(r, w, kT, settings)
 
 
 def pair_start(
@@ -73,20 +87,13 @@ def _molecular_start(
 ) -> tuple[MolecularForm, dict]:
     names, types = types_of(trajectory.topology)
     cores, coefficients = [], []
-    for (first, second), pairs in nonbonded_pairs(trajectory.topology).items():
-        if not len(pairs):
+    for pair, sites in nonbonded_pairs(trajectory.topology).items():
+        if not len(sites):
             # of a single site, or of sites of one molecule within three bonds: nothing interacts
             cores.append(np.inf)
             coefficients.append(np.zeros(settings["pair_basis"]))
             continue
-        r, w = potential_of_mean_force(trajectory, kT, spacing=1.0, pairs=pairs)
-        if len(r) == 0 or r[0] >= settings["cutoff"]:
-            raise DynmatchError(
-                f"potential.cutoff: sites {first} and {second} are never closer than "
-                f"{settings['cutoff']:g} nm in the reference, so that nothing can be learned about "
-                "them; make it longer, or give the two types one name"
-            )
-        form, values = pair_start(r, w, kT, settings)
+        form, values = _pair_term(trajectory, kT, settings, pair, sites)
         cores.append(form.core)
         coefficients.append(values)
     if np.isinf(cores).all():
