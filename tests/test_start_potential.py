@@ -1,6 +1,5 @@
 """The potential that a training starts from."""
 
-import mdtraj
 import numpy as np
 import pytest
 from fluids import jittered_lattice
@@ -21,16 +20,18 @@ SETTINGS = {
 KT = 2.5
 
 
+def sites(positions: np.ndarray, names: list[str], edge: float) -> SiteTrajectory:
+    """Frames (F, N, 3) nm, 1 ps apart, of unbonded sites in a cube."""
+    topology = site_topology(names, "R")
+    time, masses = np.arange(float(len(positions))), np.full(len(names), 18.0)
+    return SiteTrajectory(positions, time, masses, topology, np.full(3, edge))
+
+
 def test_a_type_without_pairs_of_its_own_has_no_pair_term_there():
     """One solute S among eight W, far apart: u_SS = 0, and no core is larger than the others'."""
     rng = np.random.default_rng(8)
-    top = mdtraj.Topology()
-    chain = top.add_chain()
-    for name in ["S", *8 * ["W"]]:
-        top.add_atom(name, mdtraj.element.virtual, top.add_residue("R", chain))
     x = rng.uniform(0, 1.2, (200, 9, 3)).astype(np.float32)
-    trajectory = SiteTrajectory(x, np.arange(200.0), np.full(9, 18.0), top, np.full(3, 1.2))
-    form, parameters = start_potential(trajectory, KT, SETTINGS)
+    form, parameters = start_potential(sites(x, ["S", *8 * ["W"]], 1.2), KT, SETTINGS)
     own, *others = form.cores
     assert own == min(others)
     assert not parameters["pair"]["params"]["coefficients"][0].any()
@@ -41,15 +42,8 @@ def test_empty_space_about_a_cluster_changes_nothing():
     core and pair term are those in a box of an eighth."""
     rng = np.random.default_rng(9)
     x = np.stack([jittered_lattice(rng, 1.2, 0.1) for _ in range(200)])
-    top = site_topology(["W"] * x.shape[1], "W")
-    small, large = (
-        start_potential(
-            SiteTrajectory(x, np.arange(200.0), np.full(x.shape[1], 18.0), top, np.full(3, edge)),
-            KT,
-            SETTINGS,
-        )
-        for edge in (4.0, 8.0)
-    )
+    names = ["W"] * x.shape[1]
+    small, large = (start_potential(sites(x, names, edge), KT, SETTINGS) for edge in (4.0, 8.0))
     assert large[0].core == pytest.approx(small[0].core, rel=1e-6)
     pair = [parameters["pair"]["params"]["coefficients"] for _, parameters in (small, large)]
     np.testing.assert_allclose(*pair, atol=1e-4 * np.abs(pair[0]).max())
@@ -60,7 +54,5 @@ def test_sites_out_of_reach_of_one_another_are_named(names, told):
     """At the corners of a square of 0.8 nm with a cutoff of 0.5 nm."""
     corners = [[0.0, 0.0, 0.0], [0.8, 0.0, 0.0], [0.0, 0.8, 0.0], [0.8, 0.8, 0.0]]
     x = np.tile(np.array(corners, np.float32), (20, 1, 1))
-    top = site_topology(list(names), "R")
-    square = SiteTrajectory(x, np.arange(20.0), np.full(4, 18.0), top, np.full(3, 4.0))
     with pytest.raises(DynmatchError, match=f"potential.cutoff: sites {told} are never closer"):
-        start_potential(square, KT, SETTINGS)
+        start_potential(sites(x, list(names), 4.0), KT, SETTINGS)

@@ -30,19 +30,23 @@ def start_potential(
     if "cutoff" not in settings:
         width, hidden = settings["bond_width"], settings["hidden"]
         return internal_start.start(trajectory, kT, width, hidden, random.PRNGKey(0))
-    if len(types_of(trajectory.topology)[0]) > 1 or trajectory.topology.n_bonds:
+    names, _ = types_of(trajectory.topology)
+    if len(names) > 1 or trajectory.topology.n_bonds:
         return _molecular_start(trajectory, kT, settings)
-    ((names, pairs),) = nonbonded_pairs(trajectory.topology).items()
-    form, coefficients = _pair_term(trajectory, kT, settings, names, pairs)
+    form, coefficients = _pair_term(trajectory, kT, settings, (names[0], names[0]))
     parameters = potential.initialise(form, random.PRNGKey(0))
     parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
     return form, parameters
 
 
 def _pair_term(
-    trajectory: SiteTrajectory, kT: float, settings: dict, names: tuple[str, str], pairs: np.ndarray
+    trajectory: SiteTrajectory,
+    kT: float,
+    settings: dict,
+    names: tuple[str, str],
+    pairs: np.ndarray | None = None,
 ) -> tuple[PotentialForm, np.ndarray]:
-    """`pair_start` of the `pairs` (P, 2) of sites of the two `names`."""
+    """`pair_start` of the `pairs` (P, 2) of sites of the two `names`, or of all pairs."""
     r, w = potential_of_mean_force(trajectory, kT, spacing=1.0, pairs=pairs)
     if len(r) == 0 or r[0] >= settings["cutoff"]:
         raise DynmatchError(
