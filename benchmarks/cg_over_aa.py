@@ -8,7 +8,7 @@ from openmm import app
 from benchmarks import cg_simulation
 from benchmarks.timing import Row, Worker, alternate, named, row, seconds
 from benchmarks.water import Water
-from dynmatch.platforms import make_context
+from dynmatch.systems.all_atom.platforms import make_context
 
 AA_STEPS = 2000
 WARM_UP = 500

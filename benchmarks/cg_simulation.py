@@ -4,8 +4,8 @@ from benchmarks import lammps
 from benchmarks.timing import Row, Worker, alternate, named, row, seconds
 from benchmarks.water import Water, replicated
 from dynmatch.model import Model
-from dynmatch.propagation import propagator
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.simulation.replicas import propagator
+from dynmatch.sites.trajectory import SiteTrajectory
 
 COPIES = (1, 2, 4, 8)
 ATOM_STEPS = 400_000

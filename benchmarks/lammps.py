@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import first_cores
-from dynmatch import potential
 from dynmatch.model import Model
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.potentials import potential
+from dynmatch.sites.trajectory import SiteTrajectory
 
 NODES = 1000
 SKIN = 0.2

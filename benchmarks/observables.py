@@ -11,7 +11,7 @@ from dynmatch.observables.adf import adf_samples
 from dynmatch.observables.msd import msd_samples
 from dynmatch.observables.rdf import rdf_samples
 from dynmatch.observables.scattering import scattering
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.sites.trajectory import SiteTrajectory
 
 FRAMES = 5000
 TRIAL = 100

@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from dynmatch import dynamics as engine
-from dynmatch.dynamics import Dynamics
-from dynmatch.potential import RADIAL_DEGREE, PotentialForm, SiteEnergy
-from dynmatch.rollout import Frames, RolloutPlan
+from dynmatch.dynamics import dynamics as engine
+from dynmatch.dynamics.dynamics import Dynamics
+from dynmatch.dynamics.rollout import Frames, RolloutPlan
+from dynmatch.potentials.potential import RADIAL_DEGREE, PotentialForm, SiteEnergy
 
 
 def energy(form: PotentialForm, parameters: dict, positions: Array, box: Array) -> Array:
-    """The potential of `dynmatch.potential`, kJ/mol, of positions (N, 3) in a box (3,), nm."""
+    """Energy as `dynmatch.potentials` has it, kJ/mol, of positions (N, 3) in a box (3,), nm."""
     d = positions[:, None] - positions[None]
     d = d - box * jnp.round(d / box)
     apart = ~jnp.eye(len(positions), dtype=bool)
@@ -68,7 +68,7 @@ def force(form: PotentialForm, parameters: dict, positions: Array, box: Array) -
 def window(plan: RolloutPlan, dynamics: Dynamics, parameters: dict, state) -> Frames:
     """The frames of one window of a single lag, from the `state` it continues.
 
-    Differentiable, with the same meaning as `dynmatch.rollout`: through the last
+    Differentiable, with the same meaning as `dynmatch.dynamics.rollout`: through the last
     `plan.gradient_steps` steps, damped.
     """
     box = jnp.asarray(plan.box)
@@ -113,6 +113,6 @@ def gradient(
     for_dynamics: Frames,
     for_potential: Frames,
 ) -> tuple[Dynamics, dict]:
-    """What `dynmatch.rollout.pull_back` gives for one window; cotangents (T, N, 3)."""
+    """What `dynmatch.dynamics.rollout.pull_back` gives for one window; cotangents (T, N, 3)."""
     _, pull = jax.vjp(lambda d, p: window(plan, d, p, state), dynamics, parameters)
     return pull(for_dynamics)[0], pull(for_potential)[1]

@@ -130,7 +130,7 @@ def first_cores(count: int) -> list[int]:
 
 
 def _serve(pipe, cores: int) -> None:
-    from dynmatch.backend import configure
+    from dynmatch.runtime.jax_setup import configure
 
     configure("cpu", cores)
     # only now: arguments with arrays of JAX's start its backend when they arrive

@@ -7,11 +7,14 @@ from jax import random
 from benchmarks import plain
 from benchmarks.timing import Row, Worker, alternate, row, seconds
 from benchmarks.water import Water, copied_data
-from dynmatch import loop, potential, rollout, training
-from dynmatch.classifier import ClassifierForm
-from dynmatch.learning_data import LearningData
+from dynmatch.dynamics import rollout
+from dynmatch.dynamics.rollout import Frames
 from dynmatch.model import Model
-from dynmatch.rollout import Frames
+from dynmatch.potentials import potential
+from dynmatch.sites.windows import LearningData
+from dynmatch.training import game as training
+from dynmatch.training import train as loop
+from dynmatch.training.classifiers.liquid import ClassifierForm
 
 COPIES = (1, 2)
 """Of the box along each edge: 64 and 512 sites."""

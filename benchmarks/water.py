@@ -9,13 +9,13 @@ import numpy as np
 import yaml
 
 from benchmarks import ROOT
-from dynmatch import loop
-from dynmatch.config import complete
 from dynmatch.errors import DynmatchError
-from dynmatch.learning_data import LearningData, learning_data
 from dynmatch.model import Model
-from dynmatch.trajectory import SiteTrajectory, read, site_topology
+from dynmatch.sites.trajectory import SiteTrajectory, read, site_topology
+from dynmatch.sites.windows import LearningData, learning_data
+from dynmatch.training import train as loop
 from dynmatch.units import BOLTZMANN
+from dynmatch.workflow.config import complete
 
 START_UPDATES = 200
 D0 = 0.006

@@ -79,7 +79,7 @@ def imports() -> Row:
         return seconds(lambda: subprocess.run(command, check=True, env=environment))
 
     times = np.array(
-        [[process(name) for name in ("dynmatch.loop", "jax")] for _ in range(REPETITIONS)]
+        [[process(name) for name in ("dynmatch.training.train", "jax")] for _ in range(REPETITIONS)]
     )
     return row("import", "training", 1, times[:, 0], times[:, 1], f"{named('jax')} alone", "s")
 

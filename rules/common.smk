@@ -6,10 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from dynmatch.config import baselines_of, check_gpu, check_writable, complete, models_of
-from dynmatch.config import BASELINE_DYNAMICS, BASELINE_METHODS, mapping_of, seeds_of
+from dynmatch.workflow.config import baselines_of, check_gpu, check_writable, complete, models_of
+from dynmatch.workflow.config import BASELINE_DYNAMICS, BASELINE_METHODS, mapping_of, seeds_of
 from dynmatch.errors import DynmatchError
-from dynmatch.sources import closure, imports
+from dynmatch.runtime.source_closure import closure, imports
 
 try:
     config = complete(config)

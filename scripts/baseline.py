@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from dynmatch.backend import configure
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
+from dynmatch.runtime.jax_setup import configure
+from dynmatch.storage.atomic import replacing
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
@@ -14,10 +14,10 @@ def main(snakemake) -> None:
     # imported here: JAX reads its settings when it is imported
     import pandas as pd
 
-    from dynmatch.baselines import fit, with_dynamics
-    from dynmatch.loop import einstein_friction, mean_mass
     from dynmatch.model import save
-    from dynmatch.trajectory import read
+    from dynmatch.sites.trajectory import read
+    from dynmatch.training.baselines import fit, with_dynamics
+    from dynmatch.training.train import einstein_friction, mean_mass
     from dynmatch.units import BOLTZMANN
 
     trajectory = read(snakemake.input.projected, velocities=False)

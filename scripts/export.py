@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from dynmatch.backend import configure
 from dynmatch.errors import DynmatchError
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
+from dynmatch.runtime.jax_setup import configure
+from dynmatch.storage.atomic import replacing
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
@@ -14,7 +14,7 @@ def main(snakemake) -> None:
     # imported here: JAX reads its settings when it is imported
     from dynmatch.export import lammps, openmm_files
     from dynmatch.model import load
-    from dynmatch.trajectory import read
+    from dynmatch.sites.trajectory import read
 
     model = load(snakemake.input.model)
     start = read(snakemake.input.projected, velocities=False, forces=False)

@@ -1,10 +1,10 @@
 """One figure of one system, from the tables of its reference and of every model and seed."""
 
-from dynmatch.log import rule_log
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.recovery import parameters
 from dynmatch.plotting.tables import Results, collect
-from dynmatch.summary import true_parameters
+from dynmatch.summary.liquid import true_parameters
+from dynmatch.workflow.log import rule_log
 
 REFERENCE_NAMES = {"water": "AA", "known": "truth", "trajectory": "AA", "molecule": "AA"}
 

@@ -1,14 +1,14 @@
 """Rule known_reference: a fluid whose potential and dynamics are known, in place of water."""
 
-from dynmatch.backend import configure
-from dynmatch.log import rule_log
+from dynmatch.runtime.jax_setup import configure
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
     configure("cpu", snakemake.threads)
     # imported here: JAX reads its settings when it is imported
-    from dynmatch.known import KnownReference, simulate
-    from dynmatch.trajectory import write
+    from dynmatch.sites.trajectory import write
+    from dynmatch.systems.synthetic.fluid import KnownReference, simulate
 
     settings = KnownReference(
         **snakemake.params.reference,

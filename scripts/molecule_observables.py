@@ -2,10 +2,10 @@
 
 import logging
 
-from dynmatch.log import rule_log
 from dynmatch.observables import files
 from dynmatch.observables.molecule import observe
-from dynmatch.trajectory import read
+from dynmatch.sites.trajectory import read
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

@@ -1,8 +1,8 @@
 """Rule molecule_projection: the all-atom trajectory of a molecule as one of sites."""
 
-from dynmatch.log import rule_log
-from dynmatch.molecule_projection import project_molecule
-from dynmatch.trajectory import write
+from dynmatch.sites.trajectory import write
+from dynmatch.systems.molecule.projection import project_molecule
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

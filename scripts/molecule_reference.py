@@ -3,11 +3,17 @@
 import logging
 from pathlib import Path
 
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
-from dynmatch.molecule import build_molecule
-from dynmatch.molecule_quality import assess, require_sound
-from dynmatch.reference import ReferenceSettings, assemble, produce, segments, write_box
+from dynmatch.storage.atomic import replacing
+from dynmatch.systems.all_atom.simulation import (
+    ReferenceSettings,
+    assemble,
+    produce,
+    segments,
+    write_box,
+)
+from dynmatch.systems.molecule.build import build_molecule
+from dynmatch.systems.molecule.checks import assess, require_sound
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

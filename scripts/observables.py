@@ -3,10 +3,10 @@
 import logging
 from itertools import accumulate
 
-from dynmatch.log import rule_log
 from dynmatch.observables import files
 from dynmatch.observables.tables import observe
-from dynmatch.trajectory import read
+from dynmatch.sites.trajectory import read
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

@@ -3,9 +3,9 @@
 import logging
 from collections import Counter
 
-from dynmatch.log import rule_log
-from dynmatch.own_trajectory import project_own
-from dynmatch.trajectory import write
+from dynmatch.sites.trajectory import write
+from dynmatch.systems.trajectory.projection import project_own
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

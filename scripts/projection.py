@@ -4,9 +4,9 @@ from pathlib import Path
 
 import openmm
 
-from dynmatch.log import rule_log
-from dynmatch.projection import project
-from dynmatch.trajectory import write
+from dynmatch.sites.trajectory import write
+from dynmatch.systems.water.projection import project
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

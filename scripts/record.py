@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from dynmatch import pages
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
+from dynmatch.storage.atomic import replacing
+from dynmatch.workflow import report as pages
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

@@ -3,11 +3,17 @@
 import logging
 from pathlib import Path
 
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
-from dynmatch.quality import assess, require_sound
-from dynmatch.reference import ReferenceSettings, assemble, produce, segments, write_box
-from dynmatch.water import build_box
+from dynmatch.storage.atomic import replacing
+from dynmatch.systems.all_atom.simulation import (
+    ReferenceSettings,
+    assemble,
+    produce,
+    segments,
+    write_box,
+)
+from dynmatch.systems.water.box import build_box
+from dynmatch.systems.water.checks import assess, require_sound
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

@@ -1,7 +1,7 @@
 """A picture of one system: all atoms, the sites they are projected onto, and a model's sites."""
 
-from dynmatch.log import rule_log
 from dynmatch.plotting import snapshot, style
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
-from dynmatch.molecule_summary import molecule_rows
-from dynmatch.summary import (
+from dynmatch.storage.atomic import replacing
+from dynmatch.summary.liquid import (
     model_rows,
     recovery_rows,
     reference_rows,
@@ -15,6 +13,8 @@ from dynmatch.summary import (
     trained_rows,
     true_parameters,
 )
+from dynmatch.summary.molecule import molecule_rows
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:

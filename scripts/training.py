@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from dynmatch.backend import configure
-from dynmatch.files import replacing
-from dynmatch.log import rule_log
+from dynmatch.runtime.jax_setup import configure
+from dynmatch.storage.atomic import replacing
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
@@ -17,9 +17,9 @@ def main(snakemake) -> None:
     # imported here: JAX reads its settings when it is imported
     import pandas as pd
 
-    from dynmatch.loop import START_COLUMNS, train
     from dynmatch.model import save
-    from dynmatch.trajectory import read
+    from dynmatch.sites.trajectory import read
+    from dynmatch.training.train import START_COLUMNS, train
 
     trained = train(
         read(snakemake.input.projected, velocities=False, forces=False),

@@ -2,8 +2,8 @@
 
 import shutil
 
-from dynmatch.backend import configure
-from dynmatch.log import rule_log
+from dynmatch.runtime.jax_setup import configure
+from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
@@ -11,8 +11,8 @@ def main(snakemake) -> None:
     configure(snakemake.params.device, snakemake.threads)
     # imported here: JAX reads its settings when it is imported
     from dynmatch.model import load
-    from dynmatch.simulation import simulate
-    from dynmatch.trajectory import read, write
+    from dynmatch.simulation.run import simulate
+    from dynmatch.sites.trajectory import read, write
 
     trajectory = simulate(
         load(snakemake.input.model),

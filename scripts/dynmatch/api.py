@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from dynmatch import model as models
-from dynmatch.evaluation import Evaluator
 from dynmatch.model import Model
-from dynmatch.simulation import simulate
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.simulation.calculator import Evaluator
+from dynmatch.simulation.run import simulate
+from dynmatch.sites.trajectory import SiteTrajectory
 
 
 class TrainedModel:

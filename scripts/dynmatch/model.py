@@ -16,14 +16,15 @@ import numpy as np
 import yaml
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from dynmatch import internal_potential, molecular
-from dynmatch.dynamics import KINDS, Dynamics
+from dynmatch.dynamics.dynamics import KINDS, Dynamics
 from dynmatch.errors import DynmatchError
-from dynmatch.files import replacing
-from dynmatch.internal_potential import InternalForm
-from dynmatch.molecular import MolecularForm
-from dynmatch.potential import PotentialForm
-from dynmatch.records import record_of
+from dynmatch.potentials import molecular
+from dynmatch.potentials import torsional as internal_potential
+from dynmatch.potentials.molecular import MolecularForm
+from dynmatch.potentials.potential import PotentialForm
+from dynmatch.potentials.torsional import InternalForm
+from dynmatch.storage.atomic import replacing
+from dynmatch.storage.plain import record_of
 from dynmatch.units import BOLTZMANN
 
 FORMAT_VERSION = 1

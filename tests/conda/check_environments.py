@@ -16,9 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from test_environments import RULES, library_of, quoted, script  # noqa: E402
-
-from dynmatch.sources import imports  # noqa: E402
+from dynmatch.runtime.source_closure import imports  # noqa: E402
+from tests.runtime.test_environments import RULES, library_of, quoted, script  # noqa: E402
 
 SMOKE = ["--configfile", ROOT / "config.yaml", ROOT / "presets" / "smoke.yaml"]
 IMPORT = """

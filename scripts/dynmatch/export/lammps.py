@@ -8,7 +8,7 @@ r"""A trained model as input files for LAMMPS, in `units real` (Angstrom, fs, g/
 The last two need a linear three-body term. LAMMPS's `threebody/table` would carry it as well, but
 takes the nearest node of its grid; `uf3` is twice continuously differentiable, and its forces are
 the exact gradient of its energy. For a network the script leaves the forces to `fix external` and
-`dynmatch.lammps_driver`.
+`dynmatch.export.lammps_driver`.
 
 Everything is in physical time t: with tau = alpha t, friction gamma/alpha and mass m/alpha^2.
 """
@@ -20,9 +20,9 @@ from scipy.interpolate import BSpline
 
 from dynmatch.export.lammps_script import ANGSTROM, KCAL, input_script, site_mass
 from dynmatch.export.triplets import PairsAndTriplets, require_one_type, write_out
-from dynmatch.files import replacing
 from dynmatch.model import Model
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.sites.trajectory import SiteTrajectory
+from dynmatch.storage.atomic import replacing
 
 PAIR_NODES = 2000
 INTERVALS = (32, 40)

@@ -50,7 +50,7 @@ pair_coeff * * uf3 threebody.uf3 W
 NETWORK = """
 # The three-body term of this model is a network, for which LAMMPS has no pair style: any pair
 # part alone would be wrong. Therefore this script holds no potential, and does not run by itself;
-#     python -m dynmatch.lammps_driver ../model.yaml in.lammps
+#     python -m dynmatch.export.lammps_driver ../model.yaml in.lammps
 # gives `fix external` the forces of the model, and runs it. A model trained with
 # potential.hidden: [] is one that LAMMPS runs alone.
 pair_style zero {cutoff:.9g}

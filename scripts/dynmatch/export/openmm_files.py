@@ -13,9 +13,9 @@ import numpy as np
 from openmm import XmlSerializer
 
 from dynmatch.export import openmm_system
-from dynmatch.files import replacing
 from dynmatch.model import Model
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.sites.trajectory import SiteTrajectory
+from dynmatch.storage.atomic import replacing
 
 SCRIPT = '''\
 """Runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""

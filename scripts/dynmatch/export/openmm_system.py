@@ -13,9 +13,9 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from dynmatch.evaluation import Evaluator
 from dynmatch.export.triplets import PairsAndTriplets, write_out
 from dynmatch.model import Model
+from dynmatch.simulation.calculator import Evaluator
 
 PAIR_NODES = 2001
 RADIAL_NODES = 1001

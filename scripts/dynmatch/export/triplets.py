@@ -1,7 +1,7 @@
 r"""A potential with a linear three-body term, written out as sums over pairs and triplets.
 
 Where E is linear in the invariants (`potential.hidden: []`), with weights v_c of the m_c^(0) and
-w_lab of the contractions m_a^(l).m_b^(l), a <= b, the potential of `dynmatch.potential` is exactly
+w_lab of the contractions m_a^(l).m_b^(l), a <= b, the potential of `dynmatch.potentials` is exactly
 
     U = sum_{i<j} u(r_ij) + sum_i sum_{j<k} w(r_ij, r_ik, r_jk)
 
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from dynmatch import potential
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potential import PotentialForm
+from dynmatch.potentials import potential
+from dynmatch.potentials.potential import PotentialForm
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from dynmatch.observables.neighbours import check_cutoff, neighbours_within, products
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
-from dynmatch.trajectory import SiteTrajectory
 
 BINS = 50
 CHUNK = 4_000

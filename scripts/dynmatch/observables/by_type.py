@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from dynmatch.internal import coordinate, kinds_of, nonbonded_pairs
 from dynmatch.observables.rdf import rdf_samples, rdf_table
+from dynmatch.sites.topology import coordinate, kinds_of, nonbonded_pairs
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
-from dynmatch.trajectory import SiteTrajectory
 
 COORDINATES = {2: "r_nm", 3: "cos_theta", 4: "phi_rad"}
 """What bonded terms of two, three and four sites are functions of."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
-from dynmatch.trajectory import SiteTrajectory
 
 LAGS = (10.0, 20.0)
 """ps, between which the MSD is taken to be straight: velocities are forgotten within 1/friction."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import fft
 
-from dynmatch import mapped
 from dynmatch.statistics import block_slices
+from dynmatch.storage import memmap as mapped
 
 CHUNK = 200_000
 """Numbers of one float64 series chunk, about what a core's cache holds."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dynmatch.files import replacing
+from dynmatch.storage.atomic import replacing
 
 
 def write(

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices
-from dynmatch.trajectory import SiteTrajectory
 
 LAGS_PER_DECADE = 20
 CHUNK = 200_000

@@ -7,7 +7,7 @@ import pandas as pd
 
 from dynmatch.observables import torsions
 from dynmatch.observables.centre import centre_diffusion, centre_msd
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.sites.trajectory import SiteTrajectory
 
 
 def observe(

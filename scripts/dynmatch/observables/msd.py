@@ -8,8 +8,8 @@ import pandas as pd
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.correlation import origin_counts, site_chunks
 from dynmatch.observables.frames import centre_of_mass, lag_times, log_lags
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_larger_error, ratio_samples
-from dynmatch.trajectory import SiteTrajectory
 
 RELIABLE = 0.05
 """Relative standard error up to which an MSD is trusted."""

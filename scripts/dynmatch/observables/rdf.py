@@ -6,8 +6,8 @@ import pandas as pd
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.frames import pieces
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
-from dynmatch.trajectory import SiteTrajectory
 
 CHUNK = 4_000_000
 """Distances held at once."""

@@ -12,8 +12,8 @@ from dynmatch.observables.frames import (
     log_lags,
     steps,
 )
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import BLOCKS, mean_and_error
-from dynmatch.trajectory import SiteTrajectory
 
 
 def scattering(

@@ -5,8 +5,8 @@ import pandas as pd
 
 from dynmatch.observables.frames import lag_times, log_lags, origins, pieces, steps
 from dynmatch.observables.neighbours import check_cutoff, minimum_image, pairs_within
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
-from dynmatch.trajectory import SiteTrajectory
 
 CHUNK = 100_000
 """Sites at time origins whose pairs are held at once."""

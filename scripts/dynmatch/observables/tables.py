@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from dynmatch.internal import nonbonded_pairs
 from dynmatch.observables.adf import adf_samples, adf_table
 from dynmatch.observables.by_type import bonded, rdf_by_type, rdf_of_types
 from dynmatch.observables.frames import thinned
@@ -17,7 +16,8 @@ from dynmatch.observables.survival import survival
 from dynmatch.observables.tetrahedral import tetrahedral
 from dynmatch.observables.vacf import vacf_samples, vacf_table
 from dynmatch.observables.van_hove import van_hove
-from dynmatch.trajectory import SiteTrajectory
+from dynmatch.sites.topology import nonbonded_pairs
+from dynmatch.sites.trajectory import SiteTrajectory
 
 
 def observe(

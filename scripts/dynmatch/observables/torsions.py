@@ -11,16 +11,16 @@ import pandas as pd
 from scipy.signal import fftconvolve
 
 from dynmatch.errors import DynmatchError
-from dynmatch.internal import coordinate
+from dynmatch.sites.internal_coordinates import coordinates_of
+from dynmatch.sites.topology import coordinate
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import (
     block_slices,
     jackknife_error,
     mean_and_error,
     ratio_samples,
 )
-from dynmatch.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
-from dynmatch.zmatrix import coordinates_of
 
 NAMES = ("phi", "psi")
 BINS = 36

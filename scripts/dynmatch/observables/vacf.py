@@ -5,8 +5,8 @@ import pandas as pd
 
 from dynmatch.observables.correlation import correlation_sums, origin_counts, site_chunks
 from dynmatch.observables.frames import centre_of_mass, lag_times
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import mean_and_error, ratio_samples
-from dynmatch.trajectory import SiteTrajectory
 
 
 def vacf_samples(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray, np.ndarray]:

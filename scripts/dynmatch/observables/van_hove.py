@@ -7,8 +7,8 @@ import pandas as pd
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.frames import centre_of_mass, displacement_lengths, steps
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import mean_and_error
-from dynmatch.trajectory import SiteTrajectory
 
 BIN = 0.01
 """nm"""

@@ -13,7 +13,7 @@ from dynmatch.plotting.free_energy import CORE
 from dynmatch.plotting.structure import DISTANCE_LABEL
 from dynmatch.plotting.style import MODELS, REFERENCE
 from dynmatch.plotting.tables import Results, models_in
-from dynmatch.summary import RDF_FLOOR
+from dynmatch.summary.liquid import RDF_FLOOR
 from dynmatch.units import BOLTZMANN
 
 QUANTITIES = {

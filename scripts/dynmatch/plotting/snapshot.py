@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from dynmatch.errors import DynmatchError
-from dynmatch.hdf5 import refuse_pickles
 from dynmatch.plotting import style
+from dynmatch.storage.hdf5 import refuse_pickles
 
 refuse_pickles()
 

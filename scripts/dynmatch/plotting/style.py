@@ -8,7 +8,7 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dynmatch.files import replacing
+from dynmatch.storage.atomic import replacing
 
 RC_FILE = Path(__file__).with_name("dynmatch.mplstyle")
 SINGLE_COLUMN = 3.4

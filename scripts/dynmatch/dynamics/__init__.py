@@ -1,0 +1,1 @@
+"""Equations of motion, one file each, and windows of trajectory."""

@@ -1,0 +1,1 @@
+"""Potentials of sites, each a sum of terms."""

@@ -1,0 +1,1 @@
+"""What the library runs on: JAX, devices, processes, and its own source files."""

@@ -1,0 +1,1 @@
+"""Long runs of trained models, and their energies and forces."""

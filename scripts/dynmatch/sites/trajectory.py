@@ -1,0 +1,170 @@
+"""Trajectories of coarse-grained sites, in memory and as MDTraj HDF5 files.
+
+One file may hold several independent replicas: they follow each other, and the time restarts at the
+first frame of each. MDTraj, MDAnalysis and VMD open the file as it is; what MDTraj's layout lacks
+(forces, site masses) lies beside it in arrays of its own (`site_forces`, `site_masses`).
+"""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import tables
+
+from dynmatch.errors import DynmatchError
+from dynmatch.storage import memmap as mapped
+from dynmatch.storage.hdf5 import refuse_pickles, replacing_hdf5
+
+refuse_pickles()
+
+
+@dataclass(frozen=True)
+class SiteTrajectory:
+    """Positions of N sites in F frames.
+
+    positions  (F, N, 3) nm, unwrapped
+    time       (F,) ps, evenly spaced within a replica, restarting at each replica's first frame
+    masses     (N,) amu
+    topology   MDTraj topology with N atoms, one per site
+    box        (3,) nm, edges of the orthorhombic periodic box, or None where there is none
+    velocities (F, N, 3) nm/ps, or None
+    forces     (F, N, 3) kJ/mol/nm, or None
+    """
+
+    positions: np.ndarray
+    time: np.ndarray
+    masses: np.ndarray
+    topology: mdtraj.Topology
+    box: np.ndarray | None = None
+    velocities: np.ndarray | None = None
+    forces: np.ndarray | None = None
+
+    @property
+    def n_frames(self) -> int:
+        return self.positions.shape[0]
+
+    @property
+    def n_sites(self) -> int:
+        return self.positions.shape[1]
+
+    @property
+    def frame_spacing(self) -> float:
+        """Time between successive frames, ps."""
+        return float(self.time[1] - self.time[0])
+
+    def frames(self, index: slice | np.ndarray) -> "SiteTrajectory":
+        """The trajectory restricted to some frames."""
+
+        def some(array):
+            if array is None:
+                return None
+            return array[index] if isinstance(index, slice) else mapped.take(array, index)
+
+        return replace(
+            self,
+            positions=some(self.positions),
+            time=self.time[index],
+            velocities=some(self.velocities),
+            forces=some(self.forces),
+        )
+
+    def replicas(self) -> "list[SiteTrajectory]":
+        """The independent runs in this trajectory, split where the time restarts."""
+        starts = np.flatnonzero(np.diff(self.time) <= 0) + 1
+        edges = [0, *starts.tolist(), self.n_frames]
+        return [self.frames(slice(a, b)) for a, b in pairwise(edges)]
+
+
+def site_topology(names: list[str], residue: str) -> mdtraj.Topology:
+    """A topology of independent sites, one residue each."""
+    topology = mdtraj.Topology()
+    chain = topology.add_chain()
+    for name in names:
+        topology.add_atom(name, mdtraj.element.virtual, topology.add_residue(residue, chain))
+    return topology
+
+
+def write(path: str | Path, trajectory: SiteTrajectory) -> None:
+    """Write `trajectory` atomically in MDTraj's HDF5 layout (nm, ps; kJ/mol/nm for site_forces).
+
+    Every array carries a checksum: MDTraj's that of zlib, the others HDF5's Fletcher-32.
+    """
+    with replacing_hdf5(path) as temporary:
+        with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w") as file:
+            file.topology = trajectory.topology
+            frames = trajectory.n_frames
+            cell = {}
+            if trajectory.box is not None:
+                cell["cell_lengths"] = np.tile(np.asarray(trajectory.box, np.float32), (frames, 1))
+                cell["cell_angles"] = np.full((frames, 3), 90.0, np.float32)
+            if trajectory.velocities is not None:
+                cell["velocities"] = trajectory.velocities.astype(np.float32, copy=False)
+            file.write(
+                coordinates=trajectory.positions.astype(np.float32, copy=False),
+                time=trajectory.time.astype(np.float32),
+                **cell,
+            )
+        with tables.open_file(str(temporary), "a") as file:
+            _add_array(file, "site_masses", np.asarray(trajectory.masses, np.float64), "amu")
+            if trajectory.forces is not None:
+                forces = trajectory.forces.astype(np.float32, copy=False)
+                _add_array(file, "site_forces", forces, "kilojoules_per_mole/nanometer")
+
+
+def _add_array(file: tables.File, name: str, array: np.ndarray, units: str) -> None:
+    node = file.create_carray("/", name, obj=array, filters=tables.Filters(fletcher32=True))
+    node.attrs["units"] = units
+
+
+def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> SiteTrajectory:
+    """Read a trajectory written by `write`; what is not asked for is left on disk.
+
+    Arrays that are large (`mapped`) do not stay in memory.
+
+    Raises DynmatchError, naming the file, when it is missing, truncated or not of this layout.
+    """
+    try:
+        with mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
+            topology = file.topology
+        with tables.open_file(str(path)) as file:
+
+            def array(name):
+                return _values(file.get_node("/", name)) if name in file.root else None
+
+            positions = _values(file.root.coordinates)
+            time = file.root.time.read().astype(np.float64)
+            masses = file.root.site_masses.read()
+            box = file.root.cell_lengths[0] if "cell_lengths" in file.root else None
+            v = array("velocities") if velocities else None
+            f = array("site_forces") if forces else None
+    except (
+        OSError,
+        tables.HDF5ExtError,
+        tables.NoSuchNodeError,
+        AttributeError,
+        KeyError,
+    ) as error:
+        raise DynmatchError(
+            f"{path}: cannot be read as a site trajectory (missing, truncated or of another "
+            f"layout): {str(error).splitlines()[0]}; delete it and run the rule that makes it again"
+        ) from error
+    box = None if box is None else np.asarray(box, np.float64)
+    return SiteTrajectory(positions, _even_times(time), masses, topology, box, v, f)
+
+
+def _values(node: tables.Array) -> np.ndarray:
+    values = mapped.empty(node.shape, node.dtype)
+    step = mapped.rows_at_once(node.shape, node.dtype)
+    for start in range(0, len(values), step):
+        values[start : start + step] = node.read(start, start + step)
+    return values
+
+
+def _even_times(time: np.ndarray) -> np.ndarray:
+    """Undo the single precision of MDTraj's time column: multiples of one spacing, ps."""
+    if len(time) < 2:
+        return time
+    spacing = float(f"{time[1] - time[0]:.6g}")
+    return np.round(time / spacing) * spacing

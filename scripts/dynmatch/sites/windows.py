@@ -1,0 +1,106 @@
+"""The reference trajectory as training sees it: frames on a coarse grid of times."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynmatch.errors import DynmatchError
+from dynmatch.observables.rdf import rdf
+from dynmatch.sites.trajectory import SiteTrajectory
+
+HELD_OUT = 0.15
+"""Fraction of the trajectory, its end, that no classifier is trained on."""
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """Frames of the reference and where training windows may start.
+
+    frames  (G, N, 3) nm, unwrapped, `spacing` ps apart
+    means   (G, N, 3) nm, positions averaged over the time `smoothing` up to each frame
+    offsets (T,) grid steps from a window's start to each of its frames, the first 0
+    starts  (S,) grid indices at which windows for training start
+    held_out (H,) the same for windows that only measure
+    box     (3,) nm
+    """
+
+    frames: np.ndarray
+    means: np.ndarray
+    spacing: float
+    offsets: np.ndarray
+    starts: np.ndarray
+    held_out: np.ndarray
+    box: np.ndarray
+
+
+def learning_data(
+    trajectory: SiteTrajectory, lags: list[float], spacing: float, smoothing: float = 0.0
+) -> LearningData:
+    """Frames of `trajectory` about `spacing` ps apart, commensurate with all `lags` (ps),
+    and positions averaged over the time `smoothing` (ps) before each.
+
+    Raises DynmatchError when the trajectory is shorter than three windows.
+    """
+    step = trajectory.frame_spacing
+    lag_frames = np.rint(np.asarray(lags) / step).astype(int)
+    common = int(np.gcd.reduce(lag_frames))
+    divisors = [k for k in range(1, common + 1) if common % k == 0]
+    stride = max(k for k in divisors if k == 1 or k * step <= spacing * (1 + 1e-6))
+    offsets = np.concatenate([[0], np.cumsum(lag_frames)]) // stride
+    averaged = max(1, round(smoothing / step))
+    pieces, means, starts, held_out, offset = [], [], [], [], 0
+    for replica in trajectory.replicas():
+        frames = replica.positions[averaged - 1 :: stride]
+        count = len(frames) - offsets[-1]
+        if count < 2 * offsets[-1]:
+            window = sum(lags) + smoothing
+            raise DynmatchError(
+                f"training.lags: a window of {window:g} ps needs a reference of at least "
+                f"{3 * window:g} ps, and this one has {replica.n_frames * step:g} ps"
+            )
+        # one window at least is held out, and shares no frame with those for training
+        cut = min(int((1 - HELD_OUT) * count), count - 1 - offsets[-1])
+        starts.append(offset + np.arange(cut))
+        held_out.append(offset + np.arange(cut + offsets[-1], count))
+        pieces.append(frames)
+        windows = np.lib.stride_tricks.sliding_window_view(replica.positions, averaged, 0)
+        means.append(windows[::stride].mean(-1, dtype=np.float64))
+        offset += len(frames)
+    return LearningData(
+        frames=np.concatenate(pieces).astype(np.float32),
+        means=np.concatenate(means).astype(np.float32),
+        spacing=stride * step,
+        offsets=offsets,
+        starts=np.concatenate(starts),
+        held_out=np.concatenate(held_out),
+        box=np.asarray(trajectory.box, np.float64),
+    )
+
+
+def potential_of_mean_force(
+    trajectory: SiteTrajectory,
+    kT: float,
+    spacing: float,
+    bin_width: float = 0.005,
+    pairs: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """-kB T ln g(r) where g > 0.01: distances (nm) and energies (kJ/mol).
+
+    `pairs` (P, 2) are the sites that g is taken of; all of them where it is None.
+    """
+    stride = max(1, round(spacing / trajectory.frame_spacing))
+    table = rdf(trajectory.frames(slice(None, None, stride)), bin_width, pairs)
+    table = table[table.rdf > 0.01]
+    return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())
+
+
+def room_for_neighbours(data: LearningData, radius: float, margin: float) -> int:
+    """`margin` times the largest number of neighbours within `radius` (nm) in the reference."""
+    most = 0
+    for frame in data.frames[:: max(1, len(data.frames) // 100)]:
+        d = frame[:, None] - frame[None]
+        d -= data.box * np.round(d / data.box)
+        within = np.sum(np.sum(d * d, -1) < radius**2, -1) - 1
+        most = max(most, int(within.max()))
+    return min(math.ceil(margin * most), data.frames.shape[1] - 1)

@@ -1,0 +1,1 @@
+"""How close models come to their reference."""

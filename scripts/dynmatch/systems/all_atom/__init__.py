@@ -1,0 +1,1 @@
+"""All-atom simulation with OpenMM."""

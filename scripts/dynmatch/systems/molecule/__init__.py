@@ -1,0 +1,1 @@
+"""One molecule in a solvent."""

@@ -1,0 +1,1 @@
+"""Fluids of known potential and dynamics."""

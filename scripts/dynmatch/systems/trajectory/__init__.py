@@ -1,0 +1,1 @@
+"""Trajectories of the user's own."""

@@ -1,0 +1,1 @@
+"""Dynamics matching: the game between a generator of trajectories and a classifier."""

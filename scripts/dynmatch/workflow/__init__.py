@@ -1,0 +1,1 @@
+"""What only the scripts and rules of the workflow need."""

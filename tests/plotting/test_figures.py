@@ -1,0 +1,568 @@
+"""Figures: what is drawn is what the tables say, and a reader can tell what it is.
+
+The tables are those of Brownian motion without interactions, in closed form: MSD = 6 D t,
+F_s = exp(-k^2 D t), a Gaussian van Hove function, g(r) = 1. Models differ from the reference in D.
+"""
+
+import ast
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
+from matplotlib.image import imread
+from matplotlib.text import Text
+
+from dynmatch.errors import DynmatchError
+from dynmatch.observables.torsions import BASINS
+from dynmatch.plotting import kinetics, recovery, structure, style
+from dynmatch.plotting.figures import FIGURES, render
+from dynmatch.plotting.tables import COLUMNS, OBSERVABLES, Layout, Results, collect, over_seeds
+from dynmatch.units import BOLTZMANN
+from tests.helpers.rule_files import ROOT
+
+TEMPERATURE = 300.0
+THERMAL = BOLTZMANN * TEMPERATURE
+LAGS = (2.0, 3.0, 5.0)
+DIFFUSION = {
+    ("reference", 0): 2.0e-3,
+    ("bd", 1): 2.1e-3,
+    ("bd", 2): 2.3e-3,
+    ("bd", 3): 2.5e-3,
+    ("ld", 1): 1.9e-3,
+    ("ld", 2): 1.7e-3,
+    ("ld", 3): 1.5e-3,
+    ("fm_ld_einstein", 1): 1.0e-3,
+    ("fm_bd_einstein", 1): 0.8e-3,
+}
+"""D of every model and seed, nm^2/ps."""
+ERROR_GROWTH = 1e-3
+"""The reference's MSD has the relative standard error ERROR_GROWTH * t, t in ps."""
+WAVE_NUMBERS = (8.0, 16.0)
+VAN_HOVE_LAGS = (1.0, 20.0)
+
+UNIT = re.compile(
+    r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
+)
+DIMENSIONLESS = {
+    r"$g(r)$",
+    r"$\Delta g(r)$",
+    r"$\cos\theta$",
+    r"$P(\cos\theta)$",
+    r"$\Delta P(\cos\theta)$",
+    r"tetrahedral order $q$",
+    r"$P(q)$",
+    r"$\Delta P(q)$",
+    "MSD ratio",
+    r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$",
+    "first-shell survival",
+    "generator update",
+    "structural-start update",
+    "RDF error",
+    "score gap, noise floor dotted",
+    "gradient norm",
+    "classifier loss, training faint",
+    "roughness of the potential",
+    r"$D_0$ / truth",
+    r"$\gamma/\alpha$ / truth",
+    r"$m/\alpha^2$ / truth",
+    "parameter, model",
+    "MSD error, RMS of ln ratio, lags ≥ 2 ps",
+    r"RDF error $\langle|\Delta g|\rangle$",
+    r"ADF error $\langle|\Delta P|\rangle$",
+    "learned / truth",
+    "population",
+    "basin",
+    "model",
+    *(rf"autocorrelation of $\{f}\{name}$" for f in ("cos", "sin") for name in ("phi", "psi")),
+}
+
+
+def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
+    """Every table of Brownian motion; the models' own errors are 0, so that only seeds differ."""
+    d = DIFFUSION[model, seed]
+    exact = model != "reference"
+    r = np.arange(0.0025, 0.62, 0.005)
+    rdf = np.where(r > 0.2, 1 + 10 * (d - 2e-3), 0.0)
+    cosines = np.linspace(-0.98, 0.98, 50)
+    q = np.linspace(-0.98, 0.98, 50)
+    t = np.geomspace(0.02, 200, 41)
+    lag, k = (grid.ravel() for grid in np.meshgrid(t, WAVE_NUMBERS))
+    moved, after = (grid.ravel() for grid in np.meshgrid(np.arange(0.01, 3, 0.02), VAN_HOVE_LAGS))
+    pair_r, pair_cosine = (
+        grid.ravel() for grid in np.meshgrid(np.linspace(0.01, 0.6, 30), cosines)
+    )
+    times = np.linspace(0, 1, 51) if model != "bd" else np.empty(0)
+    with np.errstate(divide="ignore"):
+        w = np.where(rdf > 0, -THERMAL * np.log(rdf), np.nan)
+    energy = 4 * THERMAL * (pair_cosine**2 + ((pair_r - 0.3) / 0.2) ** 2)
+    angles = np.arange(-175.0, 180.0, 10.0)
+    phi, psi = (grid.ravel() for grid in np.meshgrid(angles, angles))
+    turn = np.radians(phi + psi)
+    gauss = np.exp(-(moved**2) / (4 * d * after)) / (4 * np.pi * d * after) ** 1.5
+    values = {
+        "rdf": (r, rdf),
+        "adf": (cosines, np.full(50, 0.5)),
+        "tetrahedral": (q, np.full(50, 0.5)),
+        "msd": (t, 6 * d * t),
+        "diffusion": (np.array([d]),),
+        "vacf": (times, np.exp(-times / 0.1)),
+        "van_hove": (after, moved, 4 * np.pi * moved**2 * gauss),
+        "scattering": (k, lag, np.exp(-(k**2) * d * lag)),
+        "survival": (t, np.exp(-t / 5)),
+        "pmf": (r, w),
+        "free_energy_q": (q, THERMAL * q**2),
+        "free_energy_r_theta": (pair_r, pair_cosine, np.where(pair_r > 0.2, energy, np.nan)),
+        "rdf_by_type": (np.repeat(["A-A", "A-B"], len(r)), np.tile(r, 2), np.tile(rdf, 2)),
+        "bonded": (
+            np.repeat(["A-B", "A-B-A"], 50),
+            np.repeat(["r_nm", "cos_theta"], 50),
+            np.tile(cosines, 2),
+            np.full(100, 0.5),
+        ),
+        "ramachandran": (phi, psi, np.where(phi < 0, THERMAL * (2 - np.cos(turn)), np.nan)),
+        "torsion_free_energy": (
+            np.repeat(["phi", "psi"], 36),
+            np.tile(angles, 2),
+            np.tile(THERMAL * (1 - np.cos(np.radians(angles))), 2),
+        ),
+        "populations": (list(BASINS), np.array([0.2, 0.4, 0.3, 0.1])),
+        "torsion_correlation": (
+            np.repeat(["cos_phi", "sin_phi", "cos_psi", "sin_psi"], len(t)),
+            np.tile(t, 4),
+            np.tile(np.exp(-t / 20), 4),
+        ),
+        "timescales": (["phi", "psi"], np.array([4.0, 40.0])),
+    }
+    tables = {}
+    for name, columns in values.items():
+        layout = OBSERVABLES[name]
+        table = dict(zip((*layout.keys, layout.value), columns, strict=True))
+        table[layout.error] = 0.0 if exact else 0.01 * np.abs(columns[-1])
+        tables[name] = pd.DataFrame(table)
+    if not exact:
+        tables["msd"]["error_nm2"] = ERROR_GROWTH * t * 6 * d * t
+    return tables
+
+
+def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """history.csv, start.csv and model.yaml of a training that goes from 2 D to D."""
+    update = np.arange(1, 101)
+    approach = np.exp(-update / 20)
+    d0 = DIFFUSION[model, seed] * (1 + approach)
+    mass = 18 * (1 + approach) if model == "ld" else np.full(100, np.nan)
+    history = pd.DataFrame(
+        {
+            "update": update,
+            "score_gap": 4 * approach + 0.2 * np.cos(update),
+            "gap_floor": 0.3,
+            "d0_nm2_per_ps": d0,
+            "gamma_over_alpha": THERMAL / d0,
+            "mass_over_alpha2": mass,
+            "gradient_norm": 1 + approach,
+            "classifier_loss": -approach,
+            "heldout_loss": np.where(update % 10 == 0, -0.9 * approach, np.nan),
+            "roughness": 0.01 * update,
+        }
+    )
+    model_file = {
+        "d0_nm2_per_ps": float(d0[-1]),
+        "gamma_over_alpha": float(THERMAL / d0[-1]),
+        "mass_over_alpha2": float(mass[-1]) if model == "ld" else None,
+        "converged": seed != 3,
+        "ended_by": "score gap at its floor" if seed != 3 else "time budget",
+        "updates": 100,
+        "minutes": 1.5,
+    }
+    return history, pd.DataFrame({"update": update, "rdf_error": 0.3 * approach}), model_file
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A results tree with the tables of every model and seed."""
+    root = tmp_path_factory.mktemp("results") / "laptop" / "water"
+    for model, seed in DIFFUSION:
+        run = root / "reference" if model == "reference" else root / model / f"seed-{seed}"
+        (run / "observables").mkdir(parents=True)
+        for name, table in observables(model, seed).items():
+            table.to_csv(run / "observables" / f"{name}.csv", index=False)
+        if model in ("bd", "ld"):
+            history, start, model_file = trained(model, seed)
+            history.to_csv(run / "history.csv", index=False)
+            start.to_csv(run / "start.csv", index=False)
+            (run / "model.yaml").write_text(yaml.safe_dump(model_file))
+    return root
+
+
+def summary_of(runs) -> pd.DataFrame:
+    """The rows that the comparison takes: every model as wrong as its D is."""
+    rows = []
+    for model in dict.fromkeys(model for model, _ in runs if model != "reference"):
+        errors = [abs(np.log(DIFFUSION[model, s] / 2e-3)) for m, s in runs if m == model]
+        seeds = [str(s) for m, s in runs if m == model]
+        spread = np.std(errors, ddof=1) / len(errors) ** 0.5 if len(errors) > 1 else 0.01
+        for observable, metric in (("msd", "log_rmse"), ("rdf", "mae"), ("adf", "mae")):
+            common = ("water", model)
+            rows += [
+                (*common, seed, observable, metric, error, 0.01)
+                for seed, error in zip(seeds, errors, strict=True)
+            ]
+            if len(errors) > 1:
+                rows.append((*common, "mean", observable, metric, np.mean(errors), spread))
+    return pd.DataFrame(rows, columns=COLUMNS["summary"])
+
+
+def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
+    folders = [
+        root / "reference" if model == "reference" else root / model / f"seed-{seed}"
+        for model, seed in runs
+    ]
+    models = [folder for folder in folders if folder.parent.name in ("bd", "ld")]
+    tables = {
+        name: collect(name, [folder / "observables" / f"{name}.csv" for folder in folders])
+        for name in OBSERVABLES
+    }
+    for name in ("history", "start"):
+        tables[name] = collect(name, [folder / f"{name}.csv" for folder in models])
+    tables["model"] = collect("model", [folder / "model.yaml" for folder in models])
+    tables["summary"] = summary_of(runs)
+    d0 = DIFFUSION["reference", 0]
+    truth = {"d0_nm2_per_ps": d0, "gamma_over_alpha": THERMAL / d0, "mass_over_alpha2": 18.0}
+    tables["parameters"] = recovery.parameters(tables["model"], truth)
+    return tables
+
+
+@pytest.fixture(scope="module")
+def results(tree) -> Results:
+    return Results(read_tables(tree), LAGS, TEMPERATURE, cutoff=0.6)
+
+
+@pytest.fixture(scope="module")
+def drawn(results):
+    """Every figure, laid out."""
+    with style.applied():
+        figures = {name: draw(results) for name, draw in FIGURES.items()}
+        for figure in figures.values():
+            figure.draw_without_rendering()
+    return figures
+
+
+def lines_of(axis, model: str) -> list:
+    """The curves of one model, by its colour, without guide lines across the panel."""
+    color = to_rgba(style.MODELS[model].color)
+    return [
+        line
+        for line in axis.get_lines()
+        if to_rgba(line.get_color()) == color and len(line.get_xdata()) > 2
+    ]
+
+
+def band_of(axis, model: str) -> np.ndarray:
+    """Height of a model's band at each abscissa in ascending order, half of it."""
+    color = to_rgba(style.MODELS[model].color)[:3]
+    (band,) = (
+        item
+        for item in axis.collections
+        if isinstance(item, PolyCollection) and tuple(item.get_facecolor()[0][:3]) == color
+    )
+    corners = pd.DataFrame(band.get_paths()[0].vertices, columns=["x", "y"])
+    return 0.5 * corners.groupby("x")["y"].agg(np.ptp).to_numpy()
+
+
+def seeds_of(model: str) -> np.ndarray:
+    return np.array([d for (name, _), d in DIFFUSION.items() if name == model])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_both_files_are_written_at_journal_width(name, results, tmp_path):
+    pdf, png = tmp_path / "figure.pdf", tmp_path / "figure.png"
+    render(name, results, pdf, png)
+    assert pdf.read_bytes().startswith(b"%PDF")
+    width = imread(png).shape[1] / 300
+    assert width == pytest.approx(style.SINGLE_COLUMN) or width == pytest.approx(
+        style.DOUBLE_COLUMN
+    )
+    assert sorted(tmp_path.iterdir()) == [pdf, png]
+
+
+def test_a_figure_is_the_same_file_when_drawn_again(results, tmp_path):
+    files = []
+    for attempt in ("first", "second"):
+        pdf, png = tmp_path / f"{attempt}.pdf", tmp_path / f"{attempt}.png"
+        render("rdf", results, pdf, png)
+        files.append((pdf.read_bytes(), png.read_bytes()))
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_axis_has_a_label_with_its_unit(name, drawn):
+    for axes in drawn[name].axes:
+        if not axes.axison:
+            continue
+        for axis in (axes.xaxis, axes.yaxis):
+            text = axis.get_label_text()
+            if not text:
+                shown = [tick for tick in axis.get_ticklabels() if tick.get_text()]
+                assert not any(tick.get_visible() for tick in shown)
+                continue
+            assert UNIT.search(text) or text in DIMENSIONLESS, text
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_smaller_than_seven_points(name, drawn):
+    texts = [item for item in drawn[name].findobj(Text) if item.get_text().strip()]
+    assert len(texts) > 5
+    assert min(item.get_fontsize() for item in texts) >= 7
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_legends_cover_no_data(name, drawn):
+    figure = drawn[name]
+    legends = [*figure.legends, *(axis.get_legend() for axis in figure.axes)]
+    for legend in filter(None, legends):
+        box = legend.get_window_extent()
+        for axis in figure.axes:
+            for line in axis.get_lines():
+                points = line.get_transform().transform(line.get_xydata())
+                assert box.count_contains(points) == 0
+
+
+@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 3), ("overview", 3)])
+def test_the_training_window_is_shaded_in_every_time_axis(name, panels, drawn):
+    lowest = [axis for axis in drawn[name].axes if axis.get_xlabel() == kinetics.TIME_LABEL]
+    timed = {axis for low in lowest for axis in low.get_shared_x_axes().get_siblings(low)}
+    assert len(timed) == panels
+    color = to_rgba(style.WINDOW_COLOR)
+    for axis in timed:
+        (shade,) = (patch for patch in axis.patches if patch.get_facecolor() == color)
+        assert shade.get_x() == 0
+        assert shade.get_width() == sum(LAGS)
+        if axis.get_ylabel() != "MSD ratio":
+            assert "training window" in [text.get_text().strip() for text in axis.texts]
+
+
+def test_van_hove_panels_within_the_training_window_are_shaded(drawn):
+    shades = [axis.get_facecolor() for axis in drawn["van_hove"].axes]
+    assert shades[0] == to_rgba(style.WINDOW_COLOR)
+    assert shades[1] == to_rgba("white")
+
+
+def test_msd_lines_are_6dt_and_their_ratio_is_that_of_d(drawn):
+    main, lower = sorted(drawn["msd"].axes, key=lambda axis: -axis.get_position().y0)
+    for model in ("reference", "bd", "ld"):
+        (line,) = lines_of(main, model)
+        np.testing.assert_allclose(
+            line.get_ydata(), 6 * seeds_of(model).mean() * line.get_xdata(), rtol=1e-12
+        )
+    for model in ("bd", "ld"):
+        (line,) = lines_of(lower, model)
+        expected = seeds_of(model).mean() / DIFFUSION["reference", 0]
+        np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
+
+
+def test_msd_ratio_is_exact_between_the_lags_of_the_reference(results):
+    """Models have other lags than the reference: MSD = 6 D t is straight in the logarithms."""
+    msd = results.tables["msd"]
+    lag = np.where(msd["model"] == "reference", msd["lag_ps"], 1.07 * msd["lag_ps"])
+    scale = lag / msd["lag_ps"]
+    shifted = msd.assign(lag_ps=lag, msd_nm2=msd["msd_nm2"] * scale)
+    moved = Results({**results.tables, "msd": shifted}, LAGS, TEMPERATURE, 0.6)
+    _, lower = sorted(kinetics.msd(moved).axes, key=lambda axis: -axis.get_position().y0)
+    (line,) = lines_of(lower, "bd")
+    ratio = line.get_ydata()[:-1]
+    np.testing.assert_allclose(ratio, seeds_of("bd").mean() / DIFFUSION["reference", 0], rtol=1e-9)
+
+
+def test_diffusion_constants_are_in_the_legend(drawn):
+    axis = max(drawn["msd"].axes, key=lambda axis: axis.get_position().y0)
+    texts = [text.get_text() for text in axis.figure.legends[0].get_texts()]
+    assert texts[0] == "AA, 2.00 ± 0.02"
+    error = seeds_of("bd").std(ddof=1) / np.sqrt(3) * 1e3
+    assert texts[1] == f"BD (3 seeds), 2.30 ± {error:.2f}"
+
+
+def test_lags_without_reference_statistics_are_marked(results):
+    """The relative error ERROR_GROWTH * t passes 5 % at t = 50 ps."""
+    main, _ = sorted(kinetics.msd(results).axes, key=lambda axis: -axis.get_position().y0)
+    (mark,) = (patch for patch in main.patches if patch.get_hatch())
+    lags = results.tables["msd"]["lag_ps"]
+    assert mark.get_x() == lags[lags <= 0.05 / ERROR_GROWTH].max()
+    assert mark.get_x() + mark.get_width() == pytest.approx(lags.max())
+    assert main.figure.legends[0].get_texts()[-1].get_text() == "AA error > 5%"
+
+
+def test_scattering_lines_are_exponentials_of_the_reference(drawn):
+    axis = drawn["autocorrelations"].axes[1]
+    drawn_lines = lines_of(axis, "reference")
+    assert len(drawn_lines) == len(WAVE_NUMBERS)
+    for k, line in zip(WAVE_NUMBERS, drawn_lines, strict=True):
+        decay = np.exp(-(k**2) * DIFFUSION["reference", 0] * line.get_xdata())
+        np.testing.assert_allclose(line.get_ydata(), decay, rtol=1e-12)
+
+
+def test_rdf_differences_are_model_minus_reference(drawn):
+    _, lower = sorted(drawn["rdf"].axes, key=lambda axis: -axis.get_position().y0)
+    (line,) = lines_of(lower, "ld")
+    expected = 10 * (seeds_of("ld").mean() - DIFFUSION["reference", 0])
+    beyond = line.get_xdata() > 0.2
+    np.testing.assert_allclose(line.get_ydata()[beyond], expected, atol=1e-12)
+    np.testing.assert_array_equal(line.get_ydata()[~beyond], 0)
+
+
+def test_pmf_error_is_the_difference_in_kt(drawn):
+    axis = drawn["recovery"].axes[-1]
+    (line,) = lines_of(axis, "bd")
+    known = np.isfinite(line.get_ydata())
+    levels = np.log(1 + 10 * (seeds_of("bd") - DIFFUSION["reference", 0]))
+    np.testing.assert_allclose(line.get_ydata()[known], -levels.mean(), rtol=1e-9)
+    assert known.sum() > 50
+
+
+def test_learned_parameters_are_drawn_over_the_truth(drawn, results):
+    table = results.tables["parameters"]
+    d0 = table[(table["model"] == "bd") & (table["quantity"] == "d0_nm2_per_ps")]
+    expected = seeds_of("bd") / DIFFUSION["reference", 0] * (1 + np.exp(-5))
+    np.testing.assert_allclose(d0["value"] / d0["truth"], expected, rtol=1e-12)
+    axis = next(a for a in drawn["recovery"].axes if a.get_ylabel() == "learned / truth")
+    points = [line for line in axis.get_lines() if line.get_marker() in ("o", "s")]
+    np.testing.assert_allclose(points[0].get_ydata(orig=False), expected, rtol=1e-12)
+    masses = table[table["quantity"] == "mass_over_alpha2"]
+    assert set(masses["model"]) == {"ld"}
+
+
+def test_a_brownian_truth_has_no_mass_to_recover(results):
+    truth = {"d0_nm2_per_ps": 2.5e-3, "gamma_over_alpha": 1000.0}
+    assert set(recovery.parameters(results.tables["model"], truth)["quantity"]) == set(truth)
+
+
+def test_bands_are_the_standard_error_of_the_seeds(drawn):
+    """The models' own errors are 0."""
+    main = max(drawn["msd"].axes, key=lambda axis: axis.get_position().y0)
+    (line,) = lines_of(main, "bd")
+    error = 6 * seeds_of("bd").std(ddof=1) / np.sqrt(3) * line.get_xdata()
+    np.testing.assert_allclose(band_of(main, "bd"), error, rtol=1e-9)
+
+
+def test_one_seed_has_its_own_error_as_band(drawn):
+    main = max(drawn["rdf"].axes, key=lambda axis: axis.get_position().y0)
+    (line,) = lines_of(main, "reference")
+    np.testing.assert_allclose(band_of(main, "reference"), 0.01 * line.get_ydata(), atol=1e-12)
+
+
+@pytest.mark.parametrize("between", [0.0, 0.2, 1.0])
+def test_error_over_seeds_is_that_of_the_mean(between):
+    """400 seeds, each with an error of 0.3 and a spread beside it.
+
+    s^2 of 400 normal samples has the relative standard deviation sqrt(2/399) = 0.071, hence the
+    error 0.035; without a spread between seeds max(s^2, <e^2>) only errs upwards. Bound: 5 sigma.
+    """
+    rng = np.random.default_rng(1)
+    values = rng.normal(0, between, 400) + rng.normal(0, 0.3, 400)
+    table = pd.DataFrame({"model": "bd", "seed": range(400), "value": values, "error": 0.3})
+    (row,) = over_seeds(table, Layout((), "value", "error")).itertuples()
+    assert row.seeds == 400
+    assert row.mean == pytest.approx(values.mean())
+    assert row.error == pytest.approx(np.hypot(between, 0.3) / 20, rel=0.18)
+
+
+def test_brownian_models_are_named_where_they_have_no_velocities(drawn):
+    axis = drawn["autocorrelations"].axes[0]
+    assert "BD: no velocities" in [text.get_text() for text in axis.texts]
+    assert lines_of(axis, "reference")
+    assert lines_of(axis, "ld")
+    assert not lines_of(axis, "bd")
+
+
+def test_without_any_velocities_there_is_no_panel_for_them(tree):
+    tables = read_tables(tree, [("reference", 0), ("bd", 1)])
+    tables["vacf"] = tables["vacf"].iloc[:0]
+    figure = kinetics.autocorrelations(Results(tables, LAGS, TEMPERATURE, 0.6))
+    assert len(figure.axes) == 2
+
+
+def test_maps_share_one_scale_in_multiples_of_kt(drawn):
+    meshes = [axis.collections[0] for axis in drawn["free_energy"].axes[2:5]]
+    assert {mesh.get_clim() for mesh in meshes} == {(0, 6 * THERMAL)}
+    lowest = [np.nanmin(mesh.get_array()) for mesh in meshes]
+    assert max(lowest) < 0.1 * THERMAL
+
+
+def test_a_system_with_one_model_can_be_drawn(tree, tmp_path):
+    tables = read_tables(tree, [("reference", 0), ("bd", 1)])
+    results = Results(tables, LAGS, TEMPERATURE, 0.6)
+    with style.applied():
+        for draw in (structure.rdf, FIGURES["diagnostics"], FIGURES["free_energy"]):
+            draw(results).savefig(tmp_path / "figure.png", dpi=30)
+
+
+def test_the_rule_gives_every_figure_the_tables_it_needs(results):
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    table = re.search(r"^FIGURE_TABLES = (\{.*?^\})", text, flags=re.MULTILINE | re.DOTALL)
+    tables_of = ast.literal_eval(table.group(1))
+    assert set(tables_of) == set(FIGURES)
+    for name, needed in tables_of.items():
+        extra = ["parameters"] if name == "recovery" else []
+        tables = {table: results.tables[table] for table in [*needed, *extra]}
+        FIGURES[name](Results(tables, LAGS, TEMPERATURE, 0.6))
+
+
+def test_a_missing_file_is_named(tree):
+    path = tree / "bd" / "seed-9" / "observables" / "rdf.csv"
+    with pytest.raises(DynmatchError, match=re.escape(f"{path}: missing")):
+        collect("rdf", [path])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "cannot be read"), ("r_nm,rdf\n0.1,1.0\n", "lacks error; a rdf table has r_nm, rdf")],
+)
+def test_a_file_of_another_layout_is_named(tmp_path, content, message):
+    path = tmp_path / "reference" / "observables" / "rdf.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(DynmatchError, match=re.escape(str(path)) + ".*" + message):
+        collect("rdf", [path])
+
+
+def test_a_file_outside_the_results_tree_is_refused(tree, tmp_path):
+    path = tmp_path / "rdf.csv"
+    path.write_text((tree / "reference" / "observables" / "rdf.csv").read_text())
+    with pytest.raises(DynmatchError, match="no model and seed in the path"):
+        collect("rdf", [path])
+
+
+def test_rows_know_their_model_and_seed(results):
+    for name in set(COLUMNS) - {"summary"}:
+        table = results.tables[name]
+        found = set(zip(table["model"], table["seed"], strict=True))
+        expected = set(DIFFUSION)
+        if name not in OBSERVABLES:
+            expected = {(model, seed) for model, seed in expected if model in ("bd", "ld")}
+        if name == "vacf":
+            expected = {(model, seed) for model, seed in expected if model != "bd"}
+        assert found == expected
+
+
+def test_comparison_has_a_marker_for_each_model_at_its_two_errors(drawn):
+    for axis in drawn["comparison"].axes:
+        places = {
+            container.get_label(): (line.get_xdata()[0], line.get_ydata()[0])
+            for container in axis.containers
+            for line in [container.lines[0]]
+        }
+        assert set(places) == {"BD", "LD", "FM, LD Einstein", "FM, BD Einstein"}
+        expected = np.mean(np.abs(np.log(seeds_of("bd") / 2e-3)))
+        np.testing.assert_allclose(places["BD"], (expected, expected))
+        np.testing.assert_allclose(places["FM, LD Einstein"], np.log(2.0))
+
+
+def test_baselines_of_one_potential_are_one_line_in_the_structure(results):
+    assert set(results.curves("rdf")) == {"reference", "bd", "ld", "fm_ld_einstein"}
+    assert set(results.curves("msd")) == {model for model, _ in DIFFUSION}
+
+
+def test_the_overview_is_without_baselines(results):
+    assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld"}

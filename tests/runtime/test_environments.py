@@ -1,0 +1,84 @@
+"""The conda environments agree with the lock and hold what the scripts import."""
+
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from dynmatch.runtime.source_closure import closure, imports
+from tests.helpers.rule_files import ROOT, RULES
+
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+PYTHON = {"python_version": "3.11", "python_full_version": "3.11.0"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked() -> dict[str, str]:
+    """Version of every package that the lock gives for Python 3.11."""
+    versions = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if re.match(r"[A-Za-z0-9]", line):
+            requirement = Requirement(line.removesuffix("\\"))
+            if requirement.marker is None or requirement.marker.evaluate(PYTHON):
+                versions[canonical(requirement.name)] = str(requirement.specifier)
+    return versions
+
+
+def pinned(environment: Path) -> dict[str, str]:
+    """Version of every package in the pip section of an environment file."""
+    *_, section = yaml.safe_load(environment.read_text())["dependencies"]
+    requirements = map(Requirement, section["pip"])
+    return {canonical(each.name): str(each.specifier) for each in requirements}
+
+
+def quoted(rule: str, word: str) -> list[str]:
+    """The strings that follow a directive or a call in the text of a rule."""
+    found = re.search(rf'\b{word}[:(]\s*((?:"[^"]*",?\s*)+)', RULES[rule])
+    return re.findall(r'"([^"]*)"', found[1]) if found else []
+
+
+def script(rule: str) -> Path:
+    return ROOT / "rules" / quoted(rule, "script")[0]
+
+
+def library_of(rule: str) -> set[Path]:
+    """Files of the library that the script of a rule rests on."""
+    return set(closure(imports(script(rule))))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_pins_are_those_of_the_lock(environment):
+    versions = locked()
+    content = yaml.safe_load(environment.read_text())
+    assert content["channels"] == ["conda-forge", "nodefaults"]
+    assert content["dependencies"][:2] == ["python =3.11", "pip"]
+    assert pinned(environment) == {name: versions[name] for name in pinned(environment)}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_environment_holds_what_the_script_imports(rule):
+    distributions = metadata.packages_distributions()
+    environment = pinned(ROOT / "rules" / quoted(rule, "conda")[0])
+    for file in {script(rule), *library_of(rule)}:
+        for module in {name.partition(".")[0] for name in imports(file)}:
+            if module not in sys.stdlib_module_names and module not in ("dynmatch", "snakemake"):
+                names = {canonical(name) for name in distributions[module]}
+                assert names & environment.keys(), f"{file.name} imports {module}"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_is_run_again_when_its_library_changes(rule):
+    assert quoted(rule, "library") == [script(rule).stem]
+
+
+def test_closure_follows_imports_through_the_library():
+    files = {file.name for file in closure(["dynmatch.workflow.log", "numpy"])}
+    assert files == {"log.py", "errors.py"}
+    assert "atomic.py" in {file.name for file in closure(["dynmatch.sites.trajectory"])}

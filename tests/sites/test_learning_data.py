@@ -1,0 +1,120 @@
+"""Training windows: their times, their split, and the mean force of an ideal gas."""
+
+import numpy as np
+import pytest
+
+from dynmatch.errors import DynmatchError
+from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.windows import learning_data, potential_of_mean_force
+
+BOX = np.array([1.4, 1.5, 1.6])
+SPACING = 0.1
+
+
+def clock(frames: int, replicas: int = 1) -> SiteTrajectory:
+    """Two sites; the first one's x is the time in ps, its y the number of the replica."""
+    time = np.tile(np.arange(frames) * SPACING, replicas)
+    positions = np.zeros((frames * replicas, 2, 3), np.float32)
+    positions[:, 0, 0] = time
+    positions[:, 0, 1] = np.repeat(np.arange(replicas), frames)
+    return SiteTrajectory(
+        positions=positions,
+        time=time,
+        masses=np.full(2, 18.0),
+        topology=site_topology(["W", "W"], "HOH"),
+        box=BOX,
+    )
+
+
+def windows(data, starts) -> np.ndarray:
+    """x, the time, and y, the replica, of every frame of the windows: (S, T, 2)."""
+    return data.frames[starts[:, None] + data.offsets, 0, :2]
+
+
+@pytest.mark.parametrize(
+    "lags, spacing, grid",
+    [
+        ([0.4, 1.2], 0.25, 0.2),  # 0.1, 0.2 and 0.4 divide both lags
+        ([0.4, 1.2], 0.4, 0.4),
+        ([0.5, 0.5], 0.2, 0.1),
+        ([0.3], 0.01, 0.1),  # never finer than the trajectory
+        ([0.7, 0.3, 0.2], 1.0, 0.1),
+    ],
+)
+def test_frames_of_a_window_are_its_lags_apart_and_of_one_replica(lags, spacing, grid):
+    data = learning_data(clock(200, replicas=3), lags, spacing)
+    assert data.spacing == pytest.approx(grid)
+    for starts in (data.starts, data.held_out):
+        found = windows(data, starts)
+        times = found[:, :, 0] - found[:, :1, 0]
+        np.testing.assert_allclose(times, [np.cumsum([0.0, *lags])] * len(starts), atol=1e-5)
+        assert np.all(found[:, :, 1] == found[:, :1, 1])
+        assert set(found[:, 0, 1]) == {0.0, 1.0, 2.0}
+
+
+@pytest.mark.parametrize("frames", [31, 40, 80, 400])
+def test_held_out_windows_share_no_frame_and_no_time_with_training_windows(frames):
+    """Windows of 10 frames in trajectories of three windows and more."""
+    data = learning_data(clock(frames, replicas=2), [0.4, 0.6], SPACING)
+    assert len(data.starts) > 0 and len(data.held_out) > 0
+    for replica in (0.0, 1.0):
+        training, held_out = (
+            found[found[:, 0, 1] == replica]
+            for found in (windows(data, data.starts), windows(data, data.held_out))
+        )
+        assert training[:, -1, 0].max() < held_out[:, 0, 0].min()
+        assert held_out[:, -1, 0].max() == pytest.approx((frames - 1) * SPACING, abs=1e-5)
+
+
+def test_most_of_a_long_trajectory_is_for_training():
+    data = learning_data(clock(2000), [0.4, 0.6], SPACING)
+    assert 0.8 < len(data.starts) / 2000 < 0.9
+    assert 0.1 < len(data.held_out) / 2000 < 0.2
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 1.3])
+def test_means_are_of_the_time_before_a_frame_and_of_one_replica(smoothing):
+    """The mean of n equally spaced times up to t is t - (n - 1)/2 spacings."""
+    data = learning_data(clock(200, replicas=3), [0.4, 1.2], 0.4, smoothing)
+    behind = (max(round(smoothing / SPACING), 1) - 1) / 2 * SPACING
+    np.testing.assert_allclose(data.means[:, 0, 0], data.frames[:, 0, 0] - behind, atol=1e-5)
+    assert np.array_equal(data.means[:, 0, 1], data.frames[:, 0, 1])
+
+
+def test_too_short_a_trajectory_is_refused():
+    with pytest.raises(DynmatchError, match=r"training\.lags.*window of 4 ps.*at least 12 ps"):
+        learning_data(clock(100), [2.0, 2.0], SPACING)
+
+
+def test_potential_of_mean_force_of_an_ideal_gas_is_zero():
+    """Within five standard errors of ln g, 1/sqrt(expected pairs in the bin)."""
+    sites, frames, kT, width = 40, 400, 2.5, 0.02
+    positions = np.random.default_rng(1).random((frames, sites, 3)) * BOX
+    gas = SiteTrajectory(
+        positions=positions.astype(np.float32),
+        time=np.arange(frames) * SPACING,
+        masses=np.full(sites, 18.0),
+        topology=site_topology(["W"] * sites, "HOH"),
+        box=BOX,
+    )
+    r, energy = potential_of_mean_force(gas, kT, spacing=SPACING, bin_width=width)
+    pairs = 0.5 * sites * (sites - 1) * frames * 4 * np.pi * r**2 * width / np.prod(BOX)
+    enough = pairs > 100
+    assert np.count_nonzero(enough) > 30
+    assert np.all(np.abs(energy[enough]) < 5 * kT / np.sqrt(pairs[enough]))
+
+
+def test_potential_of_mean_force_leaves_out_distances_that_do_not_occur():
+    """Sites on a rigid line, 0.3 nm apart: no pairs but at multiples of that."""
+    positions = np.zeros((50, 3, 3), np.float32)
+    positions[:, :, 0] = [0.0, 0.3, 0.6]
+    line = SiteTrajectory(
+        positions=positions,
+        time=np.arange(50) * SPACING,
+        masses=np.full(3, 18.0),
+        topology=site_topology(["W"] * 3, "HOH"),
+        box=BOX,
+    )
+    r, energy = potential_of_mean_force(line, 2.5, spacing=SPACING, bin_width=0.02)
+    np.testing.assert_allclose(r, [0.3, 0.6], atol=0.02)
+    assert np.all(np.isfinite(energy))

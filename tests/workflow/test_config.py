@@ -1,0 +1,376 @@
+"""Every mistake in a config is refused before anything runs, in words that name the key."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from snakemake.utils import update_config
+
+from dynmatch.errors import DynmatchError
+from dynmatch.workflow.config import SCHEMA, box_edge, check_gpu, check_writable, complete
+
+ROOT = Path(__file__).parents[2]
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+def load(*overlays: Path) -> dict:
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for overlay in overlays:
+        update_config(config, yaml.safe_load(overlay.read_text()))
+    return config
+
+
+def changed(config: dict, path: tuple, value) -> dict:
+    """A copy of `config` with `value` at the key path."""
+    copied = copy.deepcopy(config)
+    node = copied
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    return copied
+
+
+def message(config: dict) -> str:
+    with pytest.raises(DynmatchError) as raised:
+        complete(config)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "preset", [None, *PRESETS], ids=lambda path: path.stem if path else "laptop"
+)
+def test_shipped_configs_are_accepted(preset):
+    complete(load() if preset is None else load(preset))
+
+
+def test_the_smallest_config_is_completed_and_stays_as_it_is():
+    config = complete({"systems": {"box": {"kind": "water"}}})
+    assert config["systems"]["box"]["training"]["rates"]["pair"] > 0
+    assert complete(config) == config
+
+
+OWN = {
+    "kind": "trajectory",
+    "reference": {
+        "topology": "topology.pdb",
+        "trajectories": ["run.xtc"],
+        "frame_spacing": 0.1,
+        "sites": [{"name": "A", "atoms": "name C"}, {"name": "B", "atoms": [0, 1]}],
+    },
+    "validation": {"frame_spacing": 0.1},
+}
+"""The smallest system of kind trajectory with two types of sites."""
+OWN_MISTAKES = {
+    "no frame spacing": (
+        ("reference", "frame_spacing"),
+        None,
+        "own.reference.frame_spacing is empty; it must be a number",
+    ),
+    "no trajectory": (("reference", "trajectories"), [], "own.reference.trajectories is empty"),
+    "empty selection": (
+        ("reference", "sites", 0, "atoms"),
+        "",
+        "own.reference.sites[0].atoms is empty; it needs at least 1",
+    ),
+    "empty group": (
+        ("reference", "sites", 1, "atoms"),
+        [],
+        "own.reference.sites[1].atoms is empty",
+    ),
+    "a group that is neither": (
+        ("reference", "sites", 1, "atoms"),
+        1.5,
+        "own.reference.sites[1].atoms is 1.5; it must be text or a list",
+    ),
+    "name with a blank": (
+        ("reference", "sites", 0, "name"),
+        "CH 3",
+        "own.reference.sites[0].name is the text 'CH 3'; it must be letters",
+    ),
+    "lag between two frames": (
+        ("training",),
+        {"lags": [0.25]},
+        "own.training.lags[0] is 0.25 ps; it must be a multiple of reference.frame_spacing, 0.1 ps",
+    ),
+    "forces that are not there": (
+        ("baselines",),
+        {"methods": ["fm"]},
+        "own.baselines.methods has fm, force matching, and trajectory files have no forces",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), OWN_MISTAKES.values(), ids=OWN_MISTAKES)
+def test_a_mistake_about_a_trajectory_of_ones_own_is_named(path, value, expected):
+    config = {"systems": {"own": OWN}}
+    complete(config)
+    changed_one = changed(config, ("systems", "own", *path), value)
+    assert message(changed_one).startswith(f"config: systems.{expected}")
+
+
+def test_a_missing_frame_spacing_is_asked_for():
+    reference = {k: v for k, v in OWN["reference"].items() if k != "frame_spacing"}
+    text = message({"systems": {"own": OWN | {"reference": reference}}})
+    assert text == (
+        "config: systems.own.reference.frame_spacing is missing; give time between two frames of "
+        "the trajectories, ps"
+    )
+
+
+def test_numbers_take_the_type_of_the_schema():
+    config = changed(load(), ("systems", "water", "reference", "molecules"), 64.0)
+    config = changed(config, ("systems", "water", "temperature"), 300)
+    water = complete(config)["systems"]["water"]
+    assert isinstance(water["reference"]["molecules"], int)
+    assert isinstance(water["temperature"], float)
+
+
+REQUIRED = ("systems", "kind", "topology", "trajectories", "frame_spacing", "name", "atoms")
+"""Keys without a default: what only the user can know."""
+
+
+def objects(schema: dict):
+    """Every subschema with properties, wherever it stands."""
+    if "properties" in schema and "if" not in schema:
+        yield schema
+    for key, below in schema.items():
+        if isinstance(below, dict) and key != "if":
+            yield from objects(below)
+
+
+def test_schema_describes_every_key_and_admits_no_other():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    Draft202012Validator.check_schema(schema)
+    for node in objects(schema):
+        assert node["additionalProperties"] is False
+        for key, below in node["properties"].items():
+            if "$ref" in below:
+                below = schema["$defs"][below["$ref"].removeprefix("#/$defs/")]
+            assert below["description"], key
+            assert "default" in below or key in REQUIRED, key
+
+
+def test_box_edge_of_water_follows_from_its_molar_mass():
+    volume = 64 * 18.01528 / 6.02214076e23 / 0.997 * 1e21  # g/mol, 1/mol, g/cm^3 -> nm^3
+    assert box_edge(complete(load())["systems"]["water"]) == pytest.approx(
+        volume ** (1 / 3), rel=1e-6
+    )
+
+
+WATER = ("systems", "water")
+MISTAKES = {
+    "unknown key": (
+        (*WATER, "reference", "time_stp"),
+        0.002,
+        "systems.water.reference.time_stp is unknown; did you mean time_step?",
+    ),
+    "missing key": (WATER, {"temperature": 300.0}, "systems.water.kind is missing; give "),
+    "no system": (("systems",), {}, "systems is empty; it needs at least 1"),
+    "empty section": ((*WATER, "training"), None, "systems.water.training is empty; it must be"),
+    "wrong type": (
+        (*WATER, "reference", "molecules"),
+        "many",
+        "systems.water.reference.molecules is the text 'many'; it must be a whole number",
+    ),
+    "YAML 1.1 number": (
+        (*WATER, "temperature"),
+        "3e2",
+        "systems.water.temperature is the text '3e2'; it must be a number, written as 300.0",
+    ),
+    "not a number": (
+        (*WATER, "reference", "length"),
+        float("nan"),
+        "systems.water.reference.length is nan; it must be a number",
+    ),
+    "negative time step": (
+        (*WATER, "reference", "time_step"),
+        -0.002,
+        "systems.water.reference.time_step is -0.002; it must be greater than 0",
+    ),
+    "unknown choice": (
+        (*WATER, "reference", "water_model"),
+        "spc/e",
+        "systems.water.reference.water_model is the text 'spc/e'; it must be one of spce,",
+    ),
+    "name of a folder": (
+        ("systems", "figures"),
+        {"kind": "water"},
+        "systems.figures cannot be the name of a system; take one any but figures, logs",
+    ),
+    "all-atom cutoff beyond half the box": (
+        (*WATER, "reference", "cutoff"),
+        0.9,
+        "systems.water.reference.cutoff is 0.9 nm, beyond half the box; take at most 0.621 nm",
+    ),
+    "cutoff beyond half the box": (
+        (*WATER, "potential", "cutoff"),
+        0.7,
+        "systems.water.potential.cutoff is 0.7 nm, beyond half the box; take at most 0.621 nm",
+    ),
+    "three-body cutoff beyond the pair cutoff": (
+        (*WATER, "potential", "three_body_cutoff"),
+        0.61,
+        "systems.water.potential.three_body_cutoff is 0.61 nm; it must be at most potential.cutoff",
+    ),
+    "window longer than the trajectory": (
+        (*WATER, "training", "lags"),
+        [400.0, 301.0],
+        "systems.water.training.lags and smoothing add up to a window of 702 ps, longer than a "
+        "third of the reference; take shorter ones, or at least 2106 ps as reference.length",
+    ),
+    "lag of the MSD longer than the trajectory": (
+        (*WATER, "observables", "msd_length"),
+        2000.0,
+        "systems.water.observables.msd_length is 2000 ps; it must be less than reference.length",
+    ),
+    "MSD too short for a diffusion constant": (
+        (*WATER, "observables", "msd_length"),
+        20.0,
+        "systems.water.observables.msd_length is 20 ps; D is fitted up to a tenth of a replica, so "
+        "that it must be at least 200 ps",
+    ),
+    "VACF shorter than a frame": (
+        (*WATER, "observables", "vacf_length"),
+        0.02,
+        "systems.water.observables.vacf_length is 0.02 ps; it must be at least "
+        "validation.frame_spacing, 0.025 ps",
+    ),
+    "lag of a few Brownian steps": (
+        (*WATER, "training", "lags"),
+        [0.05],
+        "systems.water.training.lags[0] is 0.05 ps; it must be at least 20 times "
+        "training.bd.time_step, 0.1 ps",
+    ),
+    "lag between two frames": (
+        (*WATER, "training", "lags"),
+        [5.0, 5.012],
+        "systems.water.training.lags[1] is 5.012 ps; it must be a multiple of "
+        "reference.frame_spacing, 0.02 ps (nearest: 5.02 ps)",
+    ),
+    "frame between two steps": (
+        (*WATER, "reference", "frame_spacing"),
+        0.025,
+        "systems.water.reference.frame_spacing is 0.025 ps; it must be a multiple of "
+        "reference.time_step",
+    ),
+    "segment between two frames": (
+        (*WATER, "reference", "segment"),
+        100.01,
+        "systems.water.reference.segment is 100.01 ps; it must be a multiple of "
+        "reference.frame_spacing",
+    ),
+    "structure between two frames": (
+        (*WATER, "observables", "structure_spacing"),
+        0.06,
+        "systems.water.observables.structure_spacing is 0.06 ps; it must be a multiple of "
+        "validation.frame_spacing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_with_what_would_be_right(path, value, expected):
+    assert message(changed(load(), path, value)).startswith(f"config: {expected}")
+
+
+def leaves(node: dict, path: tuple = ()):
+    """Every key path of a completed config with its value: sections too."""
+    for key, value in node.items():
+        yield (*path, key), value
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+
+
+def mutations():
+    """The default config with one thing wrong: (key path as a person writes it, config)."""
+    config = complete(load())
+    for path, value in leaves(config):
+        name = ".".join(path)
+        if isinstance(value, dict):
+            wrong = {f"{name}": [[], "text", 1]}
+            if path != ("systems",):
+                wrong[f"{name}.surplus"] = [0]
+        elif isinstance(value, list):
+            wrong = {name: ["text", 1.0, {}]}
+        elif isinstance(value, str):
+            wrong = {name: ["no such/thing", 1, None]}
+        else:
+            wrong = {name: [-1, "text", None, True, [value], float("inf")]}
+        for key, values in wrong.items():
+            for bad in values:
+                yield key, changed(config, tuple(key.split(".")), bad)
+
+
+def test_every_generated_mistake_is_refused_by_its_name():
+    cases = list(mutations())
+    assert len(cases) >= 50
+    for key, config in cases:
+        text = message(config)
+        assert text.startswith(f"config: {key} ") and "\n" not in text, (key, text)
+
+
+def test_all_mistakes_are_told_at_once():
+    config = changed(load(), (*WATER, "temperature"), -1)
+    config = changed(config, ("device",), "cuda")
+    assert [line.split()[1] for line in message(config).splitlines()] == [
+        "device",
+        "systems.water.temperature",
+    ]
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU")
+def test_a_gpu_where_none_is():
+    config = complete(load())
+    check_gpu(config)
+    with pytest.raises(DynmatchError, match=r"device is gpu, .* set it to cpu"):
+        check_gpu(config | {"device": "gpu"})
+    with pytest.raises(DynmatchError, match=r"water.reference.platform is CUDA, .* set it to CPU"):
+        check_gpu(changed(config, (*WATER, "reference", "platform"), "CUDA"))
+
+
+def test_a_file_in_the_place_of_the_results(tmp_path):
+    check_writable(tmp_path / "results" / "laptop")
+    (tmp_path / "results").write_text("")
+    with pytest.raises(DynmatchError, match="results is a file where a folder"):
+        check_writable(tmp_path / "results" / "laptop")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_write_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(DynmatchError, match="no permission to write"):
+        check_writable(tmp_path / "results")
+
+
+def test_an_unknown_preset_is_answered_with_the_known_ones():
+    call = subprocess.run(
+        ["make", "-n", "figures", "PRESET=smok"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert call.returncode != 0
+    known = " ".join(path.stem for path in PRESETS)
+    assert f"PRESET=smok is unknown; choose one of: {known}" in call.stderr
+
+
+def test_snakemake_stops_with_the_message_and_leaves_nothing(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("systems: {water: {reference: {time_step: -0.002}}}")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command += ["--snakefile", ROOT / "Snakefile", "--directory", tmp_path]
+    command += ["--configfile", ROOT / "config.yaml", bad]
+    call = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+    )
+    assert call.returncode != 0
+    assert call.stderr.splitlines()[-1].startswith(
+        "error: config: systems.water.reference.time_step is -0.002; it must be greater than 0"
+    )
+    assert "Traceback" not in call.stderr
+    assert not (tmp_path / "results").exists()
