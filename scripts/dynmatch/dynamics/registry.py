@@ -1,0 +1,51 @@
+"""Equations of motion by name: what is known of them without importing JAX.
+
+To add one, write its module and give it a card here (docs/extending.md). Names stand here, not
+imports: a rule reruns with the modules of the dynamics that it trains, and with no other.
+"""
+
+import importlib
+from dataclasses import dataclass
+
+from dynmatch.errors import DynmatchError
+
+
+@dataclass(frozen=True)
+class Card:
+    """An equation of motion, as config, figures and summary know it.
+
+    module     the dotted name of its module, which has a class `Equation`
+    label      of its models in figures
+    title      of its models in text
+    velocities whether its trajectories have velocities
+    """
+
+    module: str
+    label: str
+    title: str
+    velocities: bool
+
+
+DYNAMICS = {
+    "bd": Card("dynmatch.dynamics.brownian", "BD", "Brownian", velocities=False),
+    "ld": Card("dynmatch.dynamics.langevin", "LD", "Langevin", velocities=True),
+}
+
+
+def card_of(name: str) -> Card:
+    """The card of the dynamics called `name`.
+
+    Raises DynmatchError, with the names that there are, for any other.
+    """
+    if name not in DYNAMICS:
+        known = ", ".join(DYNAMICS)
+        raise DynmatchError(f"dynamics {name!r} is unknown; there are {known}")
+    return DYNAMICS[name]
+
+
+def equation_of(name: str) -> type:
+    """The class of the dynamics called `name`, see `dynamics.base.Dynamics`.
+
+    Raises DynmatchError for an unknown name.
+    """
+    return importlib.import_module(card_of(name).module).Equation

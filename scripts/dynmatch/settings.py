@@ -1,0 +1,191 @@
+"""Settings of a training and of what follows, as frozen dataclasses.
+
+Names, types and defaults are those of the config's schema (a test compares them), so that a script
+in Python and a config mean the same. Units: nm, ps, amu, kJ/mol, K.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Self, get_type_hints
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A section of the config."""
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> Self:
+        """The settings of a section of the config; what it leaves out takes its default.
+
+        Raises TypeError for a key that there is none of.
+        """
+        types = get_type_hints(cls)
+        return cls(**{key: _typed(types.get(key), value) for key, value in section.items()})
+
+    def section(self) -> dict[str, Any]:
+        """The section of a config that these settings are, in plain values."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, Mapping):
+        return kind.of(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.section()
+    return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class PotentialSettings(Settings):
+    """`potential` of a liquid: a pair term and a three-body term, and bonded terms of molecules."""
+
+    cutoff: float = 0.6
+    pair_basis: int = 40
+    bond_width: float = 0.015
+    three_body_cutoff: float = 0.45
+    radial_channels: int = 1
+    degree: int = 3
+    hidden: tuple[int, ...] = (16,)
+
+
+@dataclass(frozen=True)
+class MoleculePotentialSettings(Settings):
+    """`potential` of one molecule by itself: bonded terms and a network."""
+
+    bond_width: float = 0.02
+    hidden: tuple[int, ...] = (32, 32)
+
+
+@dataclass(frozen=True)
+class StartRates(Settings):
+    """`training.start.rates`, of Adam: the pair term's coefficients, its radial functions, and the
+    three-body network."""
+
+    pair: float = 0.03
+    radial: float = 0.03
+    network: float = 0.015
+
+
+@dataclass(frozen=True)
+class StartSettings(Settings):
+    """`training.start`, the structural start by relative entropy."""
+
+    updates: int = 1000
+    replicas: int = 4
+    rates: StartRates = field(default_factory=StartRates)
+
+
+@dataclass(frozen=True)
+class ClassifierSettings(Settings):
+    """`training.classifier`."""
+
+    hidden: tuple[int, ...] = (32, 32)
+    channels: int = 12
+    steps: int = 10
+    rate: float = 0.005
+    penalty: float = 1.0
+
+
+@dataclass(frozen=True)
+class Rates(Settings):
+    """`training.rates`, of Adam: by group of parameters."""
+
+    pair: float = 0.0002
+    radial: float = 0.0002
+    network: float = 0.00003
+    dynamics: float = 0.05
+
+
+@dataclass(frozen=True)
+class InitialSettings(Settings):
+    """`training.initial`: factors on the start values."""
+
+    gamma_factor: float = 1.0
+    mass_factor: float = 1.0
+    gamma_spread: float = 1.0
+
+
+@dataclass(frozen=True)
+class BrownianSettings(Settings):
+    """`training.bd`."""
+
+    time_step: float = 0.005
+    damping_time: float = 0.15
+
+
+@dataclass(frozen=True)
+class LangevinSettings(Settings):
+    """`training.ld`."""
+
+    time_step: float = 0.0125
+    damping_time: float = 0.25
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """`training`; the sections `bd` and `ld` are those of the equations of motion of that name."""
+
+    lags: tuple[float, ...] = (10.0,)
+    smoothing: float = 0.0
+    start: StartSettings = field(default_factory=StartSettings)
+    minutes: float = 8.0
+    updates: int = 200
+    windows: int = 8
+    aa_windows: int = 32
+    renewal: float = 0.0
+    classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
+    rates: Rates = field(default_factory=Rates)
+    roughness: float = 0.001
+    freeze: tuple[str, ...] = ()
+    initial: InitialSettings = field(default_factory=InitialSettings)
+    bd: BrownianSettings = field(default_factory=BrownianSettings)
+    ld: LangevinSettings = field(default_factory=LangevinSettings)
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class BaselineSettings(Settings):
+    """`baselines`."""
+
+    methods: tuple[str, ...] = ()
+    dynamics: tuple[str, ...] = ("ld_thermostat", "ld_einstein", "bd_einstein")
+    seeds: tuple[int, ...] = ()
+    updates: int = 1000
+    thermostat: float = 1.0
+
+
+@dataclass(frozen=True)
+class ValidationSettings(Settings):
+    """`validation`."""
+
+    replicas: int = 4
+    length: float = 2000.0
+    equilibration: float = 20.0
+    frame_spacing: float = 0.025
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class ObservableSettings(Settings):
+    """`observables` of a liquid."""
+
+    structure_spacing: float = 1.0
+    rdf_bin: float = 0.005
+    shell_cutoff: float = 0.35
+    vacf_length: float = 1.0
+    msd_length: float = 1000.0
+    scattering_k: tuple[float, ...] = (8.0, 16.0, 24.0)
+    van_hove_lags: tuple[float, ...] = (1.0, 5.0, 20.0)
+
+
+@dataclass(frozen=True)
+class MoleculeObservableSettings(Settings):
+    """`observables` of one molecule by itself."""
+
+    correlation_length: float = 200.0
+    timescale_lag: float = 10.0
+    msd_length: float = 100.0
