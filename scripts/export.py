@@ -13,7 +13,7 @@ def main(snakemake) -> None:
     configure("cpu", snakemake.threads)
     # imported here: JAX reads its settings when it is imported
     from dynmatch.export import lammps, openmm_files
-    from dynmatch.model import load
+    from dynmatch.model_file import load
     from dynmatch.sites.trajectory import read
 
     model = load(snakemake.input.model)

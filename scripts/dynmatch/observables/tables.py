@@ -16,7 +16,6 @@ from dynmatch.observables.survival import survival
 from dynmatch.observables.tetrahedral import tetrahedral
 from dynmatch.observables.vacf import vacf_samples, vacf_table
 from dynmatch.observables.van_hove import van_hove
-from dynmatch.sites.topology import nonbonded_pairs
 from dynmatch.sites.trajectory import SiteTrajectory
 
 
@@ -44,7 +43,7 @@ def observe(
     # of one type without bonds, that is the RDF
     rdf = next(iter(rdfs.values()))
     if len(rdfs) > 1:
-        pairs = np.concatenate(list(nonbonded_pairs(structure.topology).values()))
+        pairs = np.concatenate(list(structure.topology.nonbonded_pairs.values()))
         rdf = rdf_samples(structure, settings["rdf_bin"], pairs)
     adf = adf_samples(structure, shell)
     msd = msd_samples(trajectory, longest, msd_lags)

@@ -27,7 +27,8 @@ from tqdm import tqdm
 
 from dynmatch.dynamics import dynamics as engine
 from dynmatch.dynamics.dynamics import Dynamics
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
 DEPTH, DISTANCE, STEEPNESS = 6.0, 0.29, 16.0
@@ -132,7 +133,7 @@ def simulate(settings: KnownReference) -> SiteTrajectory:
         positions=joined(positions),
         time=np.tile(np.arange(frames) * settings.frame_spacing, settings.replicas),
         masses=np.full(settings.sites, settings.mass),
-        topology=site_topology(["S"] * settings.sites, "SIT"),
+        topology=independent_sites(["S"] * settings.sites, "SIT"),
         box=np.full(3, edge),
         velocities=joined(velocities),
         forces=joined(forces),
