@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.potentials.potential import PotentialForm
 from jax.flatten_util import ravel_pytree
 
 from dynmatch.bottom_up import force_matching
 from dynmatch.bottom_up.relative_entropy import StartRates
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials import potential
-from dynmatch.potentials.potential import PotentialForm
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.helpers.fluids import jittered_lattice, random_parameters

@@ -2,12 +2,12 @@
 
 import jax
 import numpy as np
+from dynmatch.potentials.potential import PotentialForm
 
 from dynmatch.bottom_up import relative_entropy
 from dynmatch.bottom_up.relative_entropy import StartRates
 from dynmatch.observables.rdf import rdf
 from dynmatch.potentials import potential
-from dynmatch.potentials.potential import PotentialForm
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import LearningData

@@ -46,7 +46,7 @@ def random_walk(frames: int) -> SiteTrajectory:
 def test_mapped_and_resident_trajectories_give_the_same_tables(tmp_path, monkeypatch):
     write(tmp_path / "walk.h5", random_walk(2001))
     resident = read(tmp_path / "walk.h5")
-    monkeypatch.setattr(mapped, "LARGE", 1)
+    monkeypatch.setattr(memmap, "LARGE", 1)
     paged = read(tmp_path / "walk.h5")
     assert isinstance(paged.positions, np.memmap)
     assert not isinstance(resident.positions, np.memmap)

@@ -19,7 +19,7 @@ from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
 
 SCRIPT = '''\
-"""Runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""
+"""{name}: runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""
 
 {standard}import sys
 
@@ -53,8 +53,13 @@ with open("sites.json") as file:
 system = openmm_system.system(model, box, sites)"""
 
 
-def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
-    """Write the files of `model` into `folder`; its configuration is the last frame of `start`."""
+def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) -> list[Path]:
+    """Write the files of `model` into `folder`; its configuration is the last frame of `start`.
+
+    `name` is what the model is called in comments. Returns the files.
+
+    Raises DynmatchError, naming the dynamics, where OpenMM cannot move it.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     positions = start.positions[-1].astype(float)
@@ -69,7 +74,7 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
         frame.save_pdb(str(path))
     texts = {
         "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model, start.topology)),
-        "run_openmm.py": script(model),
+        "run_openmm.py": script(model, name),
     }
     texts["sites.json"] = json.dumps(start.topology.record())
     if openmm_system.has_formula(model):
@@ -78,10 +83,11 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
     for file, text in texts.items():
         with replacing(folder / file) as path:
             path.write_text(text, encoding="utf-8")
+    return [folder / file for file in ("initial.pdb", *texts)]
 
 
-def script(model: Model) -> str:
-    """The script run_openmm.py of `model`."""
+def script(model: Model, name: str) -> str:
+    """The script run_openmm.py of `model`, called `name` in its first line."""
     computed = not openmm_system.has_formula(model)
     imports = (
         "from dynmatch.export import openmm_system\nfrom dynmatch.model_file import load\n"
@@ -89,6 +95,7 @@ def script(model: Model) -> str:
     )
     velocities = f"simulation.context.setVelocitiesToTemperature({model.temperature!r})\n"
     return SCRIPT.format(
+        name=name,
         standard="import json\n" if computed else "",
         imports=imports if computed else "",
         system=FROM_MODEL if computed else FROM_XML,

@@ -25,11 +25,11 @@ def simulate(
     model: Model,
     start: SiteTrajectory,
     *,
-    replicas: int,
     length: float,
-    equilibration: float,
     frame_spacing: float,
-    seed: int,
+    equilibration: float = 0.0,
+    replicas: int = 1,
+    seed: int = 1,
     folder: str | Path | None = None,
 ) -> SiteTrajectory:
     """Run `replicas` of `length` ps from frames of `start`, after `equilibration` ps.

@@ -44,6 +44,8 @@ STRUCTURE_LAG = 1.0
 """Time between the frames that a training on structure alone is shown, ps."""
 STRUCTURE_FRICTION = 5.0
 """Friction over mass of its Langevin replicas, 1/ps: low, because only their structure matters."""
+LIQUID, DEFAULTS = PotentialSettings(), TrainingSettings()
+"""Settings where none are given."""
 START_COLUMNS = ["update", "minutes", "rdf_error", "gradient_norm"]
 
 
@@ -61,11 +63,11 @@ class Trained:
 
 def train(
     trajectory: SiteTrajectory,
-    dynamics: str,
-    temperature: float,
-    potential: PotentialSettings | MoleculePotentialSettings,
-    settings: TrainingSettings,
-    seed: int,
+    dynamics: str = "ld",
+    temperature: float = 300.0,
+    potential: PotentialSettings | MoleculePotentialSettings = LIQUID,
+    settings: TrainingSettings = DEFAULTS,
+    seed: int = 1,
     folder: str | Path | None = None,
     structure_only: bool = False,
 ) -> Trained:
