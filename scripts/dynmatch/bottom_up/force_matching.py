@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array, lax, random
+from jax import Array, lax
 
 from dynmatch.bottom_up.adam import descend, optimiser
 from dynmatch.errors import DynmatchError
@@ -42,15 +42,14 @@ def minimise(
     potential: Potential,
     parameters: dict,
     trajectory: SiteTrajectory,
-    key: Array,
+    seed: int,
     *,
     updates: int,
-    spacing: float,
     rates: StartRates,
     roughness: float,
     report: Callable[[dict], None],
 ) -> dict:
-    """Parameters after `updates` steps of Adam on random frames about `spacing` ps apart.
+    """Parameters after `updates` steps of Adam on random frames.
 
     `report` gets rows with a `force_error` (see `adam.descend`): sqrt(chi^2), kJ/mol/nm, most of it
     the fluctuation of f that no potential can follow.
@@ -62,9 +61,7 @@ def minimise(
             "force matching (fm) needs projected forces and the trajectory has none; the rule "
             "projection writes them, or take fm out of baselines.methods"
         )
-    stride = max(1, round(spacing / trajectory.frame_spacing))
-    positions = jnp.asarray(trajectory.positions[::stride], jnp.float32)
-    forces = jnp.asarray(trajectory.forces[::stride], jnp.float32)
+    drawn = np.random.default_rng(seed)
     box = jnp.asarray(trajectory.box, jnp.float32)
     adam = optimiser(potential, rates, updates)
 
@@ -74,17 +71,17 @@ def minimise(
         return chi2 / potential.thermal_energy**2 + smooth, chi2
 
     @jax.jit
-    def advance(parameters, moments, key, positions, forces):
-        chosen = random.randint(key, (FRAMES_PER_UPDATE,), 0, len(positions))
-        gradient, chi2 = jax.grad(loss, has_aux=True)(parameters, positions[chosen], forces[chosen])
+    def advance(parameters, moments, positions, forces):
+        gradient, chi2 = jax.grad(loss, has_aux=True)(parameters, positions, forces)
         steps, moments = adam.update(gradient, moments, parameters)
         return optax.apply_updates(parameters, steps), moments, chi2, optax.tree.norm(gradient)
 
     recent = []
 
     def update(number, parameters, moments):
-        subkey = random.fold_in(key, number)
-        parameters, moments, chi2, norm = advance(parameters, moments, subkey, positions, forces)
+        chosen = drawn.integers(trajectory.n_frames, size=FRAMES_PER_UPDATE)
+        positions, forces = trajectory.positions[chosen], trajectory.forces[chosen]
+        parameters, moments, chi2, norm = advance(parameters, moments, positions, forces)
         recent.append(chi2)
         return parameters, moments, norm
 

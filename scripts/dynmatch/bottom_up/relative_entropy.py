@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array, lax, random
+from jax import lax, random
 
 from dynmatch.bottom_up.adam import descend, optimiser
 from dynmatch.dynamics import rollout
@@ -39,7 +39,7 @@ def minimise(
     topology: SiteTopology,
     data: Windows,
     mass: np.ndarray,
-    key: Array,
+    seed: int,
     *,
     updates: int,
     replicas: int,
@@ -59,10 +59,8 @@ def minimise(
         kT=kT,
         box=tuple(float(edge) for edge in data.box),
         lag_steps=(STEPS_BETWEEN_UPDATES,),
-        gradient_steps=0,
-        damping_time=jnp.inf,
     )
-    plan = rollout.with_capacity(plan, data.frames, MARGIN)
+    plan = rollout.with_capacity(plan, data.some_frames(100), MARGIN)
     values = {
         "gamma": jnp.asarray(COLLISION_RATE * mass, jnp.float32),
         "alpha": jnp.float32(1.0),
@@ -70,7 +68,6 @@ def minimise(
     }
     box = jnp.asarray(data.box, jnp.float32)
     adam = optimiser(potential, rates, updates)
-    pool = jnp.asarray(data.frames[data.starts])
 
     def mean_energy(parameters, positions):
         tables = potential.tabulate(parameters)
@@ -86,29 +83,30 @@ def minimise(
         return entropy / kT + roughness * potential.roughness(parameters)
 
     @jax.jit
-    def advance(parameters, moments, states, key):
+    def advance(parameters, moments, states, reference):
         tables = potential.tabulate(parameters)
-        states, frames, _ = rollout.simulate_windows(plan, values, tables, states)
-        reference = pool[random.randint(key, (FRAMES_PER_UPDATE,), 0, len(pool))]
+        states, frames = rollout.simulate_windows(plan, values, tables, states)
         gradient = jax.grad(loss)(parameters, reference, frames.positions[:, -1])
         steps, moments = adam.update(gradient, moments, parameters)
         parameters = optax.apply_updates(parameters, steps)
         return parameters, moments, states, optax.tree.norm(gradient)
 
-    key, first, noise = random.split(key, 3)
-    positions = pool[random.randint(first, (replicas,), 0, len(pool))]
+    pool, drawn = data.trajectory.positions, np.random.default_rng(seed)
+    positions = jnp.asarray(pool[drawn.choice(data.starts, replicas)], jnp.float32)
     states = jax.jit(rollout.start, static_argnums=0)(
-        plan, values, potential.tabulate(parameters), random.split(noise, replicas), positions
+        plan,
+        values,
+        potential.tabulate(parameters),
+        random.split(random.PRNGKey(seed), replicas),
+        positions,
     )
-    some = data.frames[data.starts[:: max(1, len(data.starts) // 400)]]
-    target = _pair_histogram(some, data.box, topology)
+    target = _pair_histogram(data.some_frames(400), data.box, topology)
     seen = []
 
     def update(number, parameters, carried):
         moments, states = carried
-        parameters, moments, states, norm = advance(
-            parameters, moments, states, random.fold_in(key, number)
-        )
+        reference = jnp.asarray(pool[drawn.choice(data.starts, FRAMES_PER_UPDATE)], jnp.float32)
+        parameters, moments, states, norm = advance(parameters, moments, states, reference)
         seen.append(np.asarray(states.position))
         return parameters, (moments, states), norm
 

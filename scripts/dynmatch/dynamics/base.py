@@ -40,6 +40,9 @@ class Equation(Protocol):
     name        in the registry, in files and in the config
     parameters  what is learned, by the name in `Values`
     gauge       what trajectories determine: the exponents of the values in each combination
+    carried     values that tangents are carried for; one of each combination of the gauge, to the
+                power of 1, and all that are in none
+    moving      fields of a state that depend on the values: what tangents are carried of
 
     `types` (N,) are those of the sites, a NumPy array; kT is in kJ/mol. Every state has `position`
     (N, 3) nm, unwrapped, and `rng`.
@@ -48,6 +51,8 @@ class Equation(Protocol):
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Parameter]]
     gauge: ClassVar[Mapping[str, Mapping[str, int]]]
+    carried: ClassVar[tuple[str, ...]]
+    moving: ClassVar[tuple[str, ...]]
     time_step: float
 
     @classmethod
@@ -64,6 +69,9 @@ class Equation(Protocol):
 
     def step(self, values: Values, kT: float, types: np.ndarray, force: Force, state: Any) -> Any:
         """The state one time step later."""
+
+    def start_tangents(self, state: Any) -> dict[tuple[str, str], Array]:
+        """d(field)/d ln(value) of a state at equilibrium, by field and value, where it is not 0."""
 
     def velocity(self, values: Values, state: Any) -> Array | None:
         """dR/dt (N, 3), nm/ps; None where positions are all there is."""

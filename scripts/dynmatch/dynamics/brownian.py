@@ -42,6 +42,9 @@ class Equation:
     }
     gauge: ClassVar[dict[str, dict[str, int]]] = {"gamma_over_alpha": {"gamma": 1, "alpha": -1}}
 
+    carried: ClassVar[tuple[str, ...]] = ("gamma",)
+    moving: ClassVar[tuple[str, ...]] = ("position",)
+
     time_step: float
 
     @classmethod
@@ -67,6 +70,9 @@ class Equation:
         kick = jnp.sqrt(0.5 * kT * dt / gamma) * (state.noise + noise)
         x = state.position + (drift + kick)
         return State(x, force(x), noise, key)
+
+    def start_tangents(self, state: State) -> dict:
+        return {}
 
     def velocity(self, values: Values, state: State) -> None:
         return None

@@ -32,6 +32,9 @@ class Equation:
         "mass_over_alpha2": {"mass": 1, "alpha": -2},
     }
 
+    carried: ClassVar[tuple[str, ...]] = ("gamma", "mass")
+    moving: ClassVar[tuple[str, ...]] = ("position", "momentum")
+
     time_step: float
 
     @classmethod
@@ -62,6 +65,9 @@ class Equation:
             return force(x)
 
         return simulate.nvt_langevin(forces, shift, dt, kT, rate, center_velocity=False)
+
+    def start_tangents(self, state: State) -> dict:
+        return {("momentum", "mass"): 0.5 * state.momentum}
 
     def velocity(self, values: Values, state: State) -> Array:
         return values["alpha"] * state.momentum / state.mass

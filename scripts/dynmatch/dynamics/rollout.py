@@ -1,33 +1,27 @@
-r"""Windows of coarse-grained trajectory, and the gradient of a function of them.
+r"""Windows of coarse-grained trajectory, and how they move with the parameters of the dynamics.
 
-A window is a set of frames separated by `lags`. Going forward, every lag is simulated in full.
-Going back, the cotangent of a frame is carried through the last `gradient_steps` steps before that
-frame only, scaled at every step by exp(-dt/t_d): trajectories are chaotic, and the undamped tangent
-grows beyond any use within a picosecond. At the fixed point of the minimax game the cotangent
-vanishes, so that damping does not move it.
+A window is a set of frames separated by `lags`. Beside the positions at a frame, their mean over
+some time before it can be seen: displacements of mean positions are free of the rattle of molecules
+in their cages, which in the all-atom system makes the mean squared displacement at finite lags
+larger than 6 D t, and which a Markovian model has no part in. The same is done to both sides.
 
-Where the first lag is longer than that, the tangents of successive frames have nothing in common,
-and the first frame, a start like any other, is given none. Where it is shorter they overlap: what a
-change of the friction does before the first frame moves the second one as well, and but for the
-damping only the difference counts. A window then begins with a lead-in, and every frame carries a
-tangent.
+Every frame carries its tangents, d(position)/d ln(value) for each learned value of the dynamics,
+along the simulation with the forces held fixed. They need no second pass, no Hessian and no memory
+that grows with the window, and there is no chaos in them: they grow as the displacements do. Left
+out is how the displacement of the sites changes the forces on them. For scores of displacements, as
+those of the classifier, that part has mean zero in equilibrium: it is a time integral of the
+correlation of a force that is odd in time with a function that is even. What is left of it where
+the distribution is not the equilibrium one is measured in docs/method.md.
 
-Beside the positions at a frame, their mean over some time before it can be seen: displacements of
-mean positions are free of the rattle of molecules in their cages, which in the all-atom system
-makes the mean squared displacement at finite lags larger than 6 D t, and which a Markovian model
-has no part in. The same is done to both sides.
-
-Two properties of conservative forces make the way back cheap: the Hessian is symmetric, so that
-the vector-Jacobian product of the force is a directional derivative of it, and the cotangent v_s
-that arrives at the force of step s gives the gradient of the potential's parameters as
-sum_s d(F(x_s).v_s)/dtheta, which is evaluated at every `parameter_stride`-th step only.
+With the forces fixed, what moves a site depends on the values of its own type alone. One tangent a
+value therefore serves all types: that of type a is the tangent of its sites.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,21 +38,19 @@ from dynmatch.sites.topology import SiteTopology
 class RolloutPlan:
     """How windows are simulated; hashable, so that it can be static under jit.
 
-    equation         of motion, with its time step
-    potential        the potential's fixed part
-    topology         of the sites
-    kT               kJ/mol
-    box              (3,) nm
-    lag_steps        steps between successive frames of a window
-    gradient_steps   steps before a frame that carry its gradient, a multiple of `rebuild`
-    mean_steps       steps up to a frame over which its mean positions are taken
-    damping_time     t_d, ps; infinity for none
-    rebuild          steps between two searches for neighbours
-    skin             nm beyond the reach of a term within which neighbours are found
-    capacity         for each term, room for the neighbours of a site; None for all pairs
-    parameter_stride steps between two contributions to the gradient of the potential
-    chunk            windows advanced together by vmap; the others follow in sequence
-    structure_only   the last frame of a window is all that is seen of it
+    equation    of motion, with its time step
+    potential   the potential's fixed part
+    topology    of the sites
+    kT          kJ/mol
+    box         (3,) nm
+    lag_steps   steps between successive frames of a window
+    mean_steps  steps up to a frame over which its mean positions are taken
+    skipped     steps before the first frame, which nothing is seen of
+    learned     names of the values whose tangents are carried, in the order of the tangents
+    rebuild     steps between two searches for neighbours
+    skin        nm beyond the reach of a term within which neighbours are found
+    capacity    for each term, room for the neighbours of a site; None for all pairs
+    chunk       windows advanced together by vmap; the others follow in sequence
     """
 
     equation: Equation
@@ -67,15 +59,13 @@ class RolloutPlan:
     kT: float
     box: tuple[float, float, float]
     lag_steps: tuple[int, ...]
-    gradient_steps: int
-    damping_time: float
+    mean_steps: int = 1
+    skipped: int = 0
+    learned: tuple[str, ...] = ()
     rebuild: int = 10
     skin: float = 0.05
     capacity: tuple[int | None, ...] | None = None
-    parameter_stride: int = 5
     chunk: int = 4
-    structure_only: bool = False
-    mean_steps: int = 1
 
     @cached_property
     def types(self) -> np.ndarray:
@@ -83,35 +73,20 @@ class RolloutPlan:
         return self.topology.types_among(self.potential.names)
 
     @property
-    def overlapping(self) -> bool:
-        """Whether the tangents of the first two frames overlap: then both carry one."""
-        return self.lag_steps[0] < self.gradient_steps
-
-    @property
-    def lead_in(self) -> int:
-        """Steps before the first frame: for its tangent, and for its mean positions."""
-        tangent = self.gradient_steps if self.overlapping else 0
-        return max(tangent, self.mean_steps if self.mean_steps > 1 else 0)
-
-    @property
     def frame_steps(self) -> np.ndarray:
-        """Steps (T,) from the state a window continues to each of the T frames seen of it."""
-        steps = self.lead_in + np.concatenate([[0], np.cumsum(self.lag_steps)])
-        return steps[-1:] if self.structure_only else steps
-
-    @property
-    def carrying(self) -> slice:
-        """The frames, of those that are seen of a window, that carry a tangent."""
-        everyone = self.overlapping or self.structure_only
-        return slice(None) if everyone else slice(1, None)
+        """Steps (T,) from the state a window continues to each of its T frames. The first lies
+        where its mean positions are complete."""
+        lead_in = self.skipped + (self.mean_steps if self.mean_steps > 1 else 0)
+        return lead_in + np.concatenate([[0], np.cumsum(self.lag_steps)]).astype(int)
 
 
 class Frames(NamedTuple):
-    """What is seen of windows: positions (..., N, 3) nm at the frames, and their means over the
-    last `mean_steps` steps before each."""
+    """What is seen of windows: positions (..., T, N, 3) nm at the frames, their means over the last
+    `mean_steps` steps before each, and the tangents (..., P, T, N, 3) nm of the means, if any."""
 
     positions: Array
     means: Array
+    tangents: Array | None
 
 
 def with_capacity(plan: RolloutPlan, frames: np.ndarray, margin: float) -> RolloutPlan:
@@ -159,43 +134,14 @@ def neighbours_of(plan: RolloutPlan, positions: Array) -> tuple[tuple, Array]:
     return tuple(found), jnp.where(fault, jnp.nan, 0.0)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conservative_force(plan, tables, positions, neighbours):
-    box = jnp.asarray(plan.box)
-    return plan.potential.force(tables, positions, box, plan.topology, neighbours)
+def fixed_force(plan: RolloutPlan, tables: tuple, neighbours: tuple, fault: Array) -> Callable:
+    """Forces (N, 3) as a function of positions (N, 3), without a derivative."""
 
+    def force(positions):
+        x, box = lax.stop_gradient(positions), jnp.asarray(plan.box)
+        return plan.potential.force(tables, x, box, plan.topology, neighbours) + fault
 
-def _force_forward(plan, tables, positions, neighbours):
-    result = _conservative_force(plan, tables, positions, neighbours)
-    return result, (tables, positions, neighbours)
-
-
-def _force_backward(plan, saved, cotangent):
-    tables, positions, neighbours = saved
-    box = jnp.asarray(plan.box)
-    along = jax.jvp(
-        lambda x: plan.potential.force(tables, x, box, plan.topology, neighbours),
-        (positions,),
-        (cotangent,),
-    )[1]
-    return None, along, None
-
-
-_conservative_force.defvjp(_force_forward, _force_backward)
-
-
-def force_of(plan: RolloutPlan, tables: tuple, neighbours: tuple, push: Array) -> Callable:
-    """Forces (N, 3) as a function of positions (N, 3).
-
-    `push` (N, 3) is added to them: its cotangent is the one that reaches the force.
-    """
-    return lambda positions: _conservative_force(plan, tables, positions, neighbours) + push
-
-
-def step(plan: RolloutPlan, values: Values, tables, neighbours, push, state):
-    """`state` one time step later."""
-    force = force_of(plan, tables, neighbours, push)
-    return plan.equation.step(values, plan.kT, plan.types, force, state)
+    return force
 
 
 def start(plan: RolloutPlan, values: Values, tables: tuple, key: Array, positions: Array):
@@ -203,134 +149,110 @@ def start(plan: RolloutPlan, values: Values, tables: tuple, key: Array, position
 
     def one(pair):
         key, x = pair
-        neighbours, _ = neighbours_of(plan, x)
-        force = force_of(plan, tables, neighbours, jnp.zeros_like(x))
+        force = fixed_force(plan, tables, *neighbours_of(plan, x))
         return plan.equation.init(values, plan.kT, plan.types, force, key, x)
 
     return lax.map(one, (key, positions))
 
 
-def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
-    """Continue W states over one window each.
+class _Carried(NamedTuple):
+    """A state with its tangents by field (P, ...), and the sums of displacements and of their
+    tangents over the steps so far. None where nothing is learned."""
 
-    Returns the states at the end, the `Frames` (W, T, N, 3), and the states (W, C, ...)
-    `gradient_steps` before each of the C frames `plan.carrying`, from which `pull_back` starts.
-    """
-    befores = plan.frame_steps[plan.carrying] - plan.gradient_steps
+    state: Any
+    tangents: dict[str, Array] | None
+    moved: Array
+    moved_tangents: Array | None
+
+    @property
+    def seen(self) -> tuple:
+        """Position and its tangents, and their sums."""
+        tangents = self.tangents and self.tangents["position"]
+        return (self.state.position, tangents), (self.moved, self.moved_tangents)
+
+
+def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
+    """Continue W states over one window each: the states at the end, and the `Frames` (W, ...)."""
     averaging = plan.mean_steps > 1
     opened = plan.frame_steps - (plan.mean_steps if averaging else 0)
-    stops = np.unique(np.concatenate([[0], plan.frame_steps, befores, opened]))
+    stops = np.unique(np.concatenate([[0], plan.frame_steps, opened]))
+    closed, opened = (np.searchsorted(stops, steps) for steps in (plan.frame_steps, opened))
 
     def one(first):
         def advance(carried, steps):
             def block(number, carried):
-                neighbours, fault = neighbours_of(plan, carried[0].position)
-                push = jnp.zeros_like(first.position) + fault
+                force = fixed_force(plan, tables, *neighbours_of(plan, carried.state.position))
                 count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
 
-                def advanced(_, carried):
-                    state, moved = carried
-                    state = step(plan, values, tables, neighbours, push, state)
-                    return state, moved + (state.position - first.position)
+                def step(_, carried):
+                    return _step(plan, values, force, first.position, carried)
 
-                return lax.fori_loop(0, count, advanced, carried)
+                return lax.fori_loop(0, count, step, carried)
 
             carried = lax.fori_loop(0, -(-steps // plan.rebuild), block, carried)
-            return carried, carried
+            return carried, carried.seen
 
         # one loop over all stops, so that the force is compiled once
-        begin = (first, jnp.zeros_like(first.position))
-        (last, _), later = lax.scan(advance, begin, jnp.asarray(np.diff(stops)))
-        visited, moved = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin, later)
-        at = lambda steps: np.searchsorted(stops, steps)  # noqa: E731
-        positions = visited.position[at(plan.frame_steps)]
+        begin = _beginning(plan, first)
+        last, later = lax.scan(advance, begin, jnp.asarray(np.diff(stops)))
+        now, sums = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin.seen, later)
+        positions, tangents = jax.tree.map(lambda a: a[closed], now)
         means = positions
         if averaging:
-            during = moved[at(plan.frame_steps)] - moved[at(opened)]
-            means = first.position + during / plan.mean_steps
-        return last, Frames(positions, means), jax.tree.map(lambda a: a[at(befores)], visited)
+            during, tangents = jax.tree.map(
+                lambda a: (a[closed] - a[opened]) / plan.mean_steps, sums
+            )
+            means = first.position + during
+        if tangents is not None:
+            tangents = jnp.swapaxes(tangents, 0, 1)
+        return last.state, Frames(positions, means, tangents)
 
     return lax.map(one, states, batch_size=min(plan.chunk, states.position.shape[0]))
 
 
-def pull_back(
-    plan: RolloutPlan,
-    values: Values,
-    tabulate: Callable[[dict], tuple],
-    parameters: dict,
-    befores,
-    for_dynamics: Frames,
-    for_potential: Frames,
-) -> tuple[dict, dict]:
-    """Gradients of sum(frames * for_dynamics) with respect to the values of the dynamics, and of
-    sum(frames * for_potential) with respect to the parameters of the potential.
-
-    befores       states (W, C, ...) of `simulate_windows`
-    for_dynamics  cotangents (W, C, N, 3) of the `Frames` `plan.carrying`
-    for_potential the same
-    tabulate      parameters -> tables
-    """
-    tables, tabulate_vjp = jax.vjp(tabulate, parameters)
-    damping = jnp.exp(-plan.equation.time_step / plan.damping_time)
-    blocks = plan.gradient_steps // plan.rebuild
-
-    def replay(values, push, state):
-        def block(state, push):
-            neighbours, _ = neighbours_of(plan, lax.stop_gradient(state.position))
-
-            def damped(state, push):
-                state = jax.tree.map(partial(_damped, damping), state)
-                state = step(plan, values, tables, neighbours, push, state)
-                return state, state.position
-
-            state, visited = lax.scan(damped, state, push)
-            return state, (visited, neighbours)
-
-        state, (visited, neighbours) = lax.scan(block, state, push)
-        averaged = visited.reshape((-1, *state.position.shape))[-plan.mean_steps :]
-        # steps of the mean that lie before the replayed ones carry no tangent
-        seen = Frames(state.position, jnp.sum(averaged, 0) / plan.mean_steps)
-        return seen, (visited[:, plan.parameter_stride // 2 :: plan.parameter_stride], neighbours)
-
-    def one(segment):
-        state, cotangents = segment
-        shape = (blocks, plan.rebuild, *state.position.shape)
-        _, pull, (visited, neighbours) = jax.vjp(
-            lambda d, p: replay(d, p, state), values, jnp.zeros(shape), has_aux=True
-        )
-        (d_values, d_push) = jax.vmap(pull)(cotangents)
-        d_values = jax.tree.map(lambda a: a[0], d_values)
-        d_push = d_push[1]
-        sampled = d_push[:, plan.parameter_stride // 2 :: plan.parameter_stride]
-        return d_values, _tables_cotangent(plan, tables, visited, sampled, neighbours)
-
-    cotangents = jax.tree.map(lambda a, b: jnp.stack([a, b], 2), for_dynamics, for_potential)
-    flat = jax.tree.map(
-        lambda a: a.reshape((-1, *a.shape[2:])), (lax.stop_gradient(befores), cotangents)
-    )
-    segments = flat[1].positions.shape[0]
-    gradients = lax.map(one, flat, batch_size=min(plan.chunk, segments))
-    d_values, d_tables = jax.tree.map(lambda a: jnp.sum(a, 0), gradients)
-    return d_values, tabulate_vjp(d_tables)[0]
+def _beginning(plan: RolloutPlan, state) -> _Carried:
+    """Of a state at equilibrium: positions do not depend on the dynamics, momenta may."""
+    nothing = jnp.zeros_like(state.position)
+    if not plan.learned:
+        return _Carried(state, None, nothing, None)
+    given = plan.equation.start_tangents(state)
+    tangents = {}
+    for field in plan.equation.moving:
+        none = jnp.zeros_like(getattr(state, field))
+        rows = [given.get((field, name), none) for name in plan.learned]
+        tangents[field] = jnp.stack(rows)
+    return _Carried(state, tangents, nothing, jnp.zeros_like(tangents["position"]))
 
 
-def _damped(damping, x):
-    """Identity whose cotangent is scaled by `damping`; integer leaves (the key) pass."""
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        return x
-    return damping * x + (1.0 - damping) * lax.stop_gradient(x)
+def _step(plan: RolloutPlan, values: Values, force: Callable, origin: Array, carried: _Carried):
+    """One step of a state and of its tangents, the forces fixed."""
+    state = carried.state
+
+    def step(changes, moving):
+        changed = {name: values[name] * jnp.exp(change) for name, change in changes.items()}
+        now = {**values, **changed}
+        after = plan.equation.step(now, plan.kT, plan.types, force, state.set(**moving))
+        return {field: getattr(after, field) for field in plan.equation.moving}, after
+
+    moving = {field: getattr(state, field) for field in plan.equation.moving}
+    tangents = carried.tangents
+    if plan.learned:
+        none = {name: jnp.zeros_like(values[name]) for name in plan.learned}
+        _, along, after = jax.linearize(step, none, moving, has_aux=True)
+        tangents = jax.vmap(along)(_basis(none), tangents)
+    else:
+        _, after = step({}, moving)
+    moved, moved_tangents = carried.moved, carried.moved_tangents
+    if plan.mean_steps > 1:
+        moved = moved + (after.position - origin)
+        moved_tangents = tangents and moved_tangents + tangents["position"]
+    return _Carried(after, tangents, moved, moved_tangents)
 
 
-def _tables_cotangent(plan, tables, visited, cotangents, neighbours):
-    """parameter_stride * sum_s d(F(x_s).v_s)/dtables, by F.v = -dU(x + eps v)/deps."""
-    box = jnp.asarray(plan.box)
-
-    def work(tables):
-        def one(x, v, lists):
-            u = lambda y: plan.potential.energy(tables, y, box, plan.topology, lists)  # noqa: E731
-            return jax.jvp(u, (x,), (v,))[1]
-
-        per_block = jax.vmap(jax.vmap(one, in_axes=(0, 0, None)))
-        return -plan.parameter_stride * jnp.sum(per_block(visited, cotangents, neighbours))
-
-    return jax.grad(work)(tables)
+def _basis(none: dict[str, Array]) -> dict[str, Array]:
+    """Unit changes (P, ...) of the logarithms: of one value each, of all types together."""
+    rows = {}
+    for place, (name, value) in enumerate(none.items()):
+        own = jnp.arange(len(none)) == place
+        rows[name] = jnp.ones_like(value) * own.reshape((-1,) + (1,) * value.ndim)
+    return rows

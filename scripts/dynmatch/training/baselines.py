@@ -17,7 +17,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -28,7 +27,7 @@ from dynmatch.settings import PotentialSettings, TrainingSettings
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import windows_of
 from dynmatch.training.plan import equation_for
-from dynmatch.training.train import WINDOW_SPACING, start_potential, train
+from dynmatch.training.train import start_potential, train
 from dynmatch.units import BOLTZMANN
 
 DYNAMICS = {
@@ -37,8 +36,6 @@ DYNAMICS = {
     "bd_einstein": ("bd", "einstein"),
 }
 """Name -> equation of motion, and where its friction is from."""
-FRAME_SPACING = 0.2
-"""About the time between the frames whose forces are matched, ps."""
 
 
 def fit(
@@ -67,7 +64,6 @@ def fit(
         return trained.model, trained.history, trained.minutes
     form, parameters = start_potential(trajectory, kT, potential)
     mass = mean_mass(trajectory)
-    key = jax.random.PRNGKey(seed)
     history = []
     with tqdm(total=updates, desc=method, unit="update") as bar:
 
@@ -82,18 +78,16 @@ def fit(
             report=report,
         )
         if method == "fm":
-            parameters = force_matching.minimise(
-                form, parameters, trajectory, key, spacing=FRAME_SPACING, **common
-            )
+            parameters = force_matching.minimise(form, parameters, trajectory, seed, **common)
         else:
-            data = windows_of(trajectory, training.lags, WINDOW_SPACING)
+            data = windows_of(trajectory, training.lags)
             parameters = relative_entropy.minimise(
                 form,
                 parameters,
                 trajectory.topology,
                 data,
                 mass,
-                key,
+                seed,
                 replicas=training.start.replicas,
                 **common,
             )

@@ -8,11 +8,21 @@ the coarse-grained model; theta = potential and dynamics. One update:
 1. W persistent replicas of the model are continued over one window each; where the populations of
    metastable states would otherwise be those of the first draw for the whole training, some are
    taken from the reference anew;
-2. the classifier takes a few steps on these windows against fresh reference windows;
-3. the gradient of the classifier's score is pulled back through the same windows, and theta
-   moves up the score.
+2. the classifier takes a few steps on these windows against windows of the reference;
+3. theta moves up the classifier's score.
 
-Pure functions on a frozen `GameState`; the loop that times, reports and checkpoints is in `play`.
+For the dynamics, the gradient of the score flows along the windows: its derivative with respect to
+the motion, times the tangents that the roll-out has carried. The structure is held fixed in it:
+in equilibrium the dynamics does not change it, and what single frames contribute has mean zero.
+
+For the potential, the gradient is that of the equilibrium ensemble,
+
+    d<s>/dtheta = - Cov(s, dU/dtheta) / kB T,
+
+exact for the score s of structures: s(x) is the score of a window with this structure and the
+motion of another window. Nothing flows back through a trajectory, which is chaotic.
+
+Pure functions on a `GameState`; the loop that times, reports and checkpoints is in `play`.
 """
 
 import math
@@ -28,11 +38,19 @@ from jax import Array, lax, random
 
 from dynmatch.dynamics import rollout
 from dynmatch.dynamics.rollout import Frames, RolloutPlan
-from dynmatch.runtime.sharding import devices_for, mean, placed, spread, total
+from dynmatch.runtime.sharding import devices_for, mean, placed, spread
 from dynmatch.settings import TrainingSettings
-from dynmatch.training.classifiers.base import Form, Scale, classifier_loss, standardise
-from dynmatch.training.optimiser import generator_optimiser
-from dynmatch.training.state import GameState, Reference, reference_windows
+from dynmatch.sites.windows import Batch
+from dynmatch.training.classifiers.base import (
+    Features,
+    Form,
+    Standard,
+    classifier_loss,
+    joined,
+    standard_of,
+)
+from dynmatch.training.optimiser import generator_optimiser, of_values
+from dynmatch.training.state import Drawn, GameState
 
 MOVING_AVERAGE = 0.95
 """Of the score gap and its noise, per update."""
@@ -49,14 +67,14 @@ class Game:
     form       the classifier's fixed part
     settings   of the training
     freeze     names of values of the dynamics that are kept as they are
-    scale      standardisation of the classifier's features
+    standard   of the classifier's features
     """
 
     plan: RolloutPlan
     form: Form
     settings: TrainingSettings
     freeze: tuple[str, ...]
-    scale: Scale
+    standard: Standard
 
     @cached_property
     def _box(self) -> np.ndarray:
@@ -82,18 +100,18 @@ class Game:
         return devices_for(math.gcd(self.settings.windows, self.settings.aa_windows))
 
     @partial(jax.jit, static_argnums=0)
-    def init(self, key: Array, parameters: dict, reference: Reference) -> GameState:
+    def init(self, key: Array, parameters: dict, drawn: Drawn) -> GameState:
         """The state before the first update."""
         key, first, weights = random.split(key, 3)
-        some = self._windows_at(reference, _drawn(first, reference.starts, 2))
-        variables = self._network.init(weights, some)
+        some = jax.tree.map(lambda a: a[:2], drawn.reference)
+        variables = self._network.init(weights, self._features(some))
         return GameState(
             parameters=parameters,
             averaged=parameters,
             moments=self._optimiser.init(parameters),
             classifier=variables,
             classifier_moments=self._classifier_optimiser.init(variables),
-            replicas=self._fresh_replicas(first, parameters, reference),
+            replicas=self._fresh_replicas(first, parameters, drawn),
             key=key,
             update=jnp.int32(0),
             score_gap=jnp.float32(0.0),
@@ -101,71 +119,63 @@ class Game:
         )
 
     @partial(jax.jit, static_argnums=0)
-    def restart(self, key: Array, state: GameState, reference: Reference) -> GameState:
+    def restart(self, key: Array, state: GameState, drawn: Drawn) -> GameState:
         """The state with fresh replicas, from frames of the reference."""
         key, fresh = random.split(key)
-        replicas = self._fresh_replicas(fresh, state.parameters, reference)
+        replicas = self._fresh_replicas(fresh, state.parameters, drawn)
         return state._replace(replicas=replicas, key=key)
 
-    def place(self, reference: Reference) -> Reference:
-        """The reference on all devices of the game, which else is moved every update."""
-        return placed(reference, self._mesh, split=False)
-
     def update(
-        self, state: GameState, reference: Reference, rate: Array
+        self, state: GameState, drawn: Drawn, rate: Array
     ) -> tuple[GameState, dict[str, Array]]:
         """The next state, and scalars for history.csv; `rate` scales all rates of the generator."""
         # on several devices, and compiled for them once: the arrays' places are part of a program
+        drawn = placed(drawn, self._mesh, split=True)
         replicas = placed(state.replicas, self._mesh, split=True)
         state = placed(state._replace(replicas=()), self._mesh, split=False)
         state = state._replace(replicas=replicas)
-        key, drawn, fresh = random.split(state.key, 3)
+        key, fresh = random.split(state.key)
         if self.settings.renewal:
-            renewed = self.renew(state, reference, fresh)
+            renewed = self.renew(state, drawn, fresh)
             state = state._replace(replicas=placed(renewed, self._mesh, split=True))
-        replicas, frames, befores = self.simulate(state)
-        judged, cotangents, seen = self.judge(state, reference, frames, drawn)
-        improved, done = self.improve(judged, befores, cotangents, rate)
+        replicas, frames = self.simulate(state)
+        judged, found, seen = self.judge(state, drawn, frames)
+        improved, done = self.improve(judged, frames, *found, rate)
         return improved._replace(replicas=replicas, key=key), seen | done
 
-    # three programs instead of one: compiling takes memory in proportion to a program's size
+    # several programs instead of one: compiling takes memory in proportion to a program's size
     @partial(jax.jit, static_argnums=0)
-    def renew(self, state: GameState, reference: Reference, key: Array):
+    def renew(self, state: GameState, drawn: Drawn, key: Array):
         """The replicas, each with probability `renewal` from a frame of the reference."""
         choice, fresh = random.split(key)
         new = random.bernoulli(choice, self.settings.renewal, (self.settings.windows,))
-        drawn = self._fresh_replicas(fresh, state.parameters, reference)
+        others = self._fresh_replicas(fresh, state.parameters, drawn)
 
         def chosen(a, b):
             return jnp.where(new.reshape((-1,) + (1,) * (a.ndim - 1)), a, b)
 
-        return jax.tree.map(chosen, drawn, state.replicas)
+        return jax.tree.map(chosen, others, state.replicas)
 
     @partial(jax.jit, static_argnums=0)
     def simulate(self, state: GameState):
-        """The replicas after a window, its `Frames`, and the states the gradient starts from."""
+        """The replicas after a window, and its `Frames`."""
         roll_out = partial(rollout.simulate_windows, self.plan)
         shared = spread(roll_out, self._mesh, (False, False, True))
         tables = self.plan.potential.tabulate(state.parameters["potential"])
         return shared(_values(state.parameters), tables, state.replicas)
 
     @partial(jax.jit, static_argnums=0)
-    def judge(self, state: GameState, reference: Reference, frames: Frames, key: Array):
-        """The classifier's steps, its score's gradient at the frames, and what was measured."""
-        settings = self.settings
-        keys = random.split(key)
-        held_out = _drawn(keys[0], reference.held_out, 2 * settings.windows)
-        chosen = jax.vmap(lambda k: _drawn(k, reference.starts, settings.aa_windows))(
-            random.split(keys[1], settings.classifier.steps)
-        )
+    def judge(self, state: GameState, drawn: Drawn, frames: Frames):
+        """The classifier's steps; the gradient of its score with respect to the means (W, T, N, 3)
+        and its scores of the structures (W,); and what was measured."""
         shares = spread(
             self._judge_share,
             self._mesh,
-            (False, False, False, True, True, True),
+            (False, False, True, True, True),
             joined=(True, False),
         )
-        cotangents, judged = shares(
-            state.classifier, state.classifier_moments, reference, frames, held_out, chosen.T
+        found, judged = shares(
+            state.classifier, state.classifier_moments, drawn.reference, drawn.held_out, frames
         )
         variables, classifier_moments, loss, gap, halves, held_out_loss = judged
         keep = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
@@ -182,70 +192,63 @@ class Game:
             "classifier_loss": loss,
             "heldout_loss": held_out_loss,
         }
-        return state, cotangents, metrics
+        return state, found, metrics
 
-    def _judge_share(
-        self, variables, moments, reference: Reference, frames: Frames, held_out, chosen
-    ):
-        """`judge` on one device, of its share of the windows.
+    def _judge_share(self, variables, moments, reference: Batch, held_out: Batch, frames: Frames):
+        """`judge` on one device, of its share of the windows."""
+        structure, motion = self._parts(frames)
+        generated = self._join(structure, motion)
+        known, unseen = self._features(reference), self._features(held_out)
 
-        held_out (2 W,) and chosen (A, steps) are grid indices at which windows start.
-        """
-        penalty = self.settings.classifier.penalty
         # measured before the classifier has seen these windows
-        generated = self._features(frames)
         scores = jnp.mean(self._network.apply(variables, generated), -1)
-        held_out = self._windows_at(reference, held_out)
-        held_scores = jnp.mean(self._network.apply(variables, held_out), -1)
+        held_scores = jnp.mean(self._network.apply(variables, unseen), -1)
         gap = jnp.mean(held_scores) - jnp.mean(scores)
         halves = jnp.mean(held_scores[::2]) - jnp.mean(held_scores[1::2])
-        held_out_loss = classifier_loss(self._network, variables, generated, held_out, penalty)
+        penalty = self.settings.classifier.penalty
+        held_out_loss = classifier_loss(self._network, variables, generated, unseen, penalty)
+
+        def step(carry, _):
+            variables, moments = carry
+            found = jax.value_and_grad(
+                lambda v: classifier_loss(self._network, v, generated, known, penalty)
+            )(variables)
+            loss, gradient = mean(found, self._mesh)
+            steps, moments = self._classifier_optimiser.update(gradient, moments, variables)
+            return (optax.apply_updates(variables, steps), moments), loss
 
         (variables, moments), losses = lax.scan(
-            lambda carry, starts: self._classifier_step(carry, starts, generated, reference),
-            (variables, moments),
-            chosen.T,
+            step, (variables, moments), None, length=self.settings.classifier.steps
         )
 
-        # In equilibrium the dynamics does not change the structure: what single frames contribute
-        # to its gradient has mean zero, and is most of its noise.
-        cotangents = [
-            jax.tree.map(
-                lambda a: a[:, self.plan.carrying] / self._mesh.size,
-                jax.grad(score, 1)(variables, frames),
-            )
-            for score in (self._score_of_motion, self._score)
-        ]
-        seen = mean((gap, halves, held_out_loss), self._mesh)
-        return cotangents, (variables, moments, losses[-1], *seen)
+        def score(means):
+            features = self._join(structure, self._motion(means))
+            return jnp.mean(self._network.apply(variables, features)) / self._mesh.size
 
-    def _classifier_step(self, carry, chosen, generated, reference: Reference):
-        variables, moments = carry
-        batch = self._windows_at(reference, chosen)
-        penalty = self.settings.classifier.penalty
-        found = jax.value_and_grad(
-            lambda v: classifier_loss(self._network, v, generated, batch, penalty)
-        )(variables)
-        loss, gradient = mean(found, self._mesh)
-        steps, moments = self._classifier_optimiser.update(gradient, moments, variables)
-        return (optax.apply_updates(variables, steps), moments), loss
+        other = jax.tree.map(lambda a: jnp.roll(a, 1, 0), motion)
+        of_structures = jnp.mean(self._network.apply(variables, self._join(structure, other)), -1)
+        seen = mean((gap, halves, held_out_loss), self._mesh)
+        found = jax.grad(score)(frames.means), of_structures
+        return found, (variables, moments, losses[-1], *seen)
 
     @partial(jax.jit, static_argnums=0)
-    def improve(self, state: GameState, befores, cotangents, rate: Array):
+    def improve(
+        self, state: GameState, frames: Frames, cotangents: Array, scores: Array, rate: Array
+    ):
         """The generator moves up the classifier's score."""
         number = state.update + 1
         potential = self.plan.potential
         values = _values(state.parameters)
-        up_values, up_potential = self._pull_back(
-            values, state.parameters["potential"], befores, *cotangents
-        )
+        up_values = jax.tree.map(jnp.zeros_like, values)
+        if frames.tangents is not None:
+            up_values = self._along_tangents(values, frames.tangents, cotangents)
+        up_potential = self._by_covariance(state.parameters["potential"], frames, scores)
         smooth = jax.grad(potential.roughness)(state.parameters["potential"])
         down = {
             "potential": jax.tree.map(
                 lambda up, r: self.settings.roughness * r - up, up_potential, smooth
             ),
-            # d/d ln x = x d/dx
-            "dynamics": {name: -up_values[name] * value for name, value in values.items()},
+            "dynamics": jax.tree.map(jnp.negative, up_values),
         }
         steps, moments = self._optimiser.update(down, state.moments, state.parameters)
         steps = jax.tree.map(lambda s: rate * s, steps)
@@ -263,15 +266,36 @@ class Game:
         )
         return state, metrics
 
-    def _pull_back(self, *arguments):
-        def of_windows(values, parameters, *windows):
-            pulled = rollout.pull_back(
-                self.plan, values, self.plan.potential.tabulate, parameters, *windows
-            )
-            return total(pulled, self._mesh)
+    def _along_tangents(self, values: dict, tangents: Array, cotangents: Array) -> dict:
+        """The score's gradient with respect to the logarithms of all values."""
+        of_sites = jnp.einsum("wtnx,wptnx->pn", cotangents, tangents)
+        types = len(self.plan.potential.names)
+        of_types = jax.ops.segment_sum(of_sites.T, jnp.asarray(self.plan.types), types)
+        found, place = {}, 0
+        for name in self.plan.learned:
+            shape = values[name].shape
+            size = math.prod(shape[1:])
+            found[name] = of_types[:, place : place + size].reshape(shape)
+            place += size
+        return of_values(self.plan.equation, found, values)
 
-        split = (False, False, True, True, True)
-        return spread(of_windows, self._mesh, split, joined=False)(*arguments)
+    def _by_covariance(self, parameters: dict, frames: Frames, scores: Array) -> dict:
+        """The gradient of the mean of `scores` (W,) with respect to the potential's parameters."""
+        plan, box = self.plan, jnp.asarray(self._box)
+        weights = (scores - jnp.mean(scores)) / (len(scores) - 1) / plan.kT
+
+        def work(parameters):
+            tables = plan.potential.tabulate(parameters)
+
+            def energy(x):
+                neighbours, fault = rollout.neighbours_of(plan, x)
+                return plan.potential.energy(tables, x, box, plan.topology, neighbours) + fault
+
+            ends = frames.positions[:, jnp.array(sorted({0, frames.positions.shape[1] - 1}))]
+            energies = lax.map(jax.vmap(energy), ends, batch_size=min(plan.chunk, len(scores)))
+            return -jnp.sum(weights * jnp.sum(energies, 1))
+
+        return jax.grad(work)(parameters)
 
     def _mean_values(self, values: dict[str, Array]) -> dict[str, Array]:
         """Values of a site on average, by column."""
@@ -279,40 +303,40 @@ class Game:
         return {
             each.column: jnp.mean(values[name][types] if each.of_type else values[name])
             for name, each in self.plan.equation.parameters.items()
+            if values[name].ndim < 2
         }
 
-    def _fresh_replicas(self, key: Array, parameters: dict, reference: Reference):
-        first, noise = random.split(key)
-        count = self.settings.windows
-        chosen = random.randint(first, (count,), 0, reference.starts.shape[0])
-        return rollout.start(
-            self.plan,
-            _values(parameters),
-            self.plan.potential.tabulate(parameters["potential"]),
-            random.split(noise, count),
-            reference.positions[reference.starts[chosen]],
-        )
+    def _fresh_replicas(self, key: Array, parameters: dict, drawn: Drawn):
+        keys = random.split(key, self.settings.windows)
+        tables = self.plan.potential.tabulate(parameters["potential"])
+        return rollout.start(self.plan, _values(parameters), tables, keys, drawn.starts)
 
-    def _features(self, frames: Frames):
-        return standardise(self.scale, self.form.windows_features(*frames, self._box))
+    def _parts(self, windows: Batch | Frames) -> tuple[Features, Features]:
+        structure = lax.map(lambda x: self.form.structure(x, self._box), windows.positions)
+        return structure, self._motion(windows.means)
 
-    def _windows_at(self, reference: Reference, chosen: Array):
-        windows = reference_windows(self.form, reference, chosen, self._box)
-        return standardise(self.scale, windows)
+    def _motion(self, means: Array) -> Features:
+        return jax.vmap(lambda x: self.form.motion(x, self._box))(means)
 
-    def _score(self, variables: dict, frames: Frames) -> Array:
-        return jnp.mean(self._network.apply(variables, self._features(frames)))
+    def _join(self, structure: Features, motion: Features) -> Features:
+        return joined(self.standard, structure, motion, self.form.types())
 
-    def _score_of_motion(self, variables: dict, frames: Frames) -> Array:
-        """The score as a function of the displacements alone, the structure held fixed."""
-        held = lax.stop_gradient(frames.positions)
-        return self._score(variables, frames._replace(positions=held))
+    def _features(self, windows: Batch | Frames) -> Features:
+        return self._join(*self._parts(windows))
+
+
+def standard_for(form: Form, box: np.ndarray, windows: Batch) -> Standard:
+    """The standardisation of the features of `form`, from windows of the reference."""
+    box = np.asarray(box, np.float32)
+
+    @jax.jit
+    def parts(positions, means):
+        structure = lax.map(lambda x: form.structure(x, box), positions)
+        return structure, lax.map(lambda x: form.motion(x, box), means)
+
+    return standard_of(*parts(*windows), form.types())
 
 
 def _values(parameters: dict) -> dict[str, Array]:
     """Positive values of the dynamics from their learned logarithms."""
     return {name: jnp.exp(value) for name, value in parameters["dynamics"].items()}
-
-
-def _drawn(key: Array, starts: Array, count: int) -> Array:
-    return starts[random.randint(key, (count,), 0, starts.shape[0])]

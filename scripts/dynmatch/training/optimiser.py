@@ -42,8 +42,10 @@ def generator_optimiser(
 
     adam = optax.scale_by_adam(b1=0.8, b2=0.99)
     groups = {name: group(getattr(rates, name), adam) for name in potential.groups}
-    directions = identifiable_directions(equation, freeze, len(potential.names))
-    moved = optax.chain(directions, shared_adam(b1=0.8, b2=0.99))
+    moved = adam
+    if equation.gauge:
+        directions = identifiable_directions(equation, freeze, len(potential.names))
+        moved = optax.chain(directions, shared_adam(b1=0.8, b2=0.99))
     groups["dynamics"] = group(rates.dynamics, moved)
 
     def labels(parameters):
@@ -76,6 +78,25 @@ def identifiable_directions(
         return restore(metric @ vector), state
 
     return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
+
+
+def of_values(
+    equation: Equation, carried: dict[str, Array], values: dict[str, Array]
+) -> dict[str, Array]:
+    """The gradient with respect to the logarithms of all values, from that of those `carried`.
+
+    The others occur in combinations of the equation's `gauge` only, each of which has one value
+    that is carried, to the power of 1: what they change is told by it.
+    """
+    found = {name: jnp.zeros_like(value) for name, value in values.items()} | carried
+    for combination in equation.gauge.values():
+        (carrier,) = combination.keys() & carried.keys()
+        for name, power in combination.items():
+            if name != carrier:
+                share = power * carried[carrier]
+                shared = not equation.parameters[name].of_type
+                found[name] = found[name] + (jnp.sum(share) if shared else share)
+    return found
 
 
 class SharedAdamState(NamedTuple):

@@ -10,9 +10,6 @@ from dynmatch.settings import TrainingSettings
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.windows import Windows
 
-GRADIENT_SPAN = 3.0
-"""Damping times before each frame through which the gradient is carried."""
-REBUILD = 10
 MARGIN = 1.3
 """For neighbours of a site, over the most in the reference."""
 
@@ -35,8 +32,6 @@ def make_plan(
 ) -> RolloutPlan:
     """The roll-out plan of the config's training section."""
     time_step = equation.time_step
-    damping = getattr(settings, equation.name).damping_time
-    blocks = max(1, round(GRADIENT_SPAN * damping / time_step / REBUILD))
     plan = RolloutPlan(
         equation=equation,
         potential=potential,
@@ -44,12 +39,10 @@ def make_plan(
         kT=kT,
         box=tuple(float(edge) for edge in data.box),
         lag_steps=tuple(round(lag / time_step) for lag in settings.lags),
-        gradient_steps=blocks * REBUILD,
-        damping_time=damping,
-        rebuild=REBUILD,
         mean_steps=max(1, round(settings.smoothing / time_step)),
+        learned=equation.carried,
     )
     if not potential.reach:
         # a molecule is small: what a step costs is the same for all windows together
         return replace(plan, chunk=settings.windows)
-    return with_capacity(plan, data.frames, MARGIN)
+    return with_capacity(plan, data.some_frames(100), MARGIN)

@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from dynmatch.dynamics.base import Equation
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.windows import Windows
 from dynmatch.storage.checkpoint import Resumable
 from dynmatch.training.convergence import diverged, has_converged
 from dynmatch.training.game import Game
-from dynmatch.training.state import GameState, Reference
+from dynmatch.training.state import Drawn, GameState, draw
 
 SECOND_CHANCES = 2
 
@@ -41,7 +42,12 @@ class Ended(NamedTuple):
 
 
 def play(
-    game: Game, state: GameState, reference: Reference, progress: Progress, resumable: Resumable
+    game: Game,
+    state: GameState,
+    data: Windows,
+    seed: int,
+    progress: Progress,
+    resumable: Resumable,
 ) -> Ended:
     """Update until the game has converged, or the number of updates or the minutes are used up.
 
@@ -61,10 +67,11 @@ def play(
             ended_by = _ended_by(progress, settings)
             if ended_by:
                 break
-            new_state, metrics = game.update(state, reference, jnp.float32(progress.rate))
+            drawn = draw(data, settings, seed, len(progress.history) + 1)
+            new_state, metrics = game.update(state, drawn, jnp.float32(progress.rate))
             metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
             if diverged(metrics):
-                state = _second_chance(game, reference, progress, metrics, template, resumable)
+                state = _second_chance(game, drawn, progress, metrics, template, resumable)
                 bar.n = len(progress.history)
                 continue
             state = new_state
@@ -93,7 +100,7 @@ def _ended_by(progress: Progress, settings) -> str | None:
 
 def _second_chance(
     game: Game,
-    reference: Reference,
+    drawn: Drawn,
     progress: Progress,
     metrics: Mapping[str, float],
     template: GameState,
@@ -109,7 +116,7 @@ def _second_chance(
         )
     state, record = resumable.load(template)
     # other replicas and noise, or the same step would diverge again
-    state = game.restart(random.fold_in(state.key, used), state, reference)
+    state = game.restart(random.fold_in(state.key, used), state, drawn)
     rate = 0.5 * progress.rate
     logging.warning(
         "update %d diverged (%s): back to update %d with the rates halved",

@@ -1,26 +1,23 @@
-"""The reference as the game sees it, and the state of the game."""
+"""What goes into an update of the game, and the state that it changes."""
 
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import optax
-from jax import Array, lax
+from jax import Array
 
-from dynmatch.sites.windows import Windows
-from dynmatch.training.classifiers.base import Form, FrameFeatures, Scale, WindowFeatures
+from dynmatch.settings import TrainingSettings
+from dynmatch.sites.windows import Batch, Windows
 
 
-class Reference(NamedTuple):
-    """The reference on the device: features of every frame, positions, their means over the time
-    before, grid steps to the frames of a window, and window starts."""
+class Drawn(NamedTuple):
+    """What an update sees of the reference: windows for the classifier, windows that only measure
+    (2 W of them), and frames (W, N, 3), nm, from which replicas of the model may start anew."""
 
-    frames: FrameFeatures
-    positions: Array
-    means: Array
-    offsets: Array
-    starts: Array
-    held_out: Array
+    reference: Batch
+    held_out: Batch
+    starts: np.ndarray
 
 
 class GameState(NamedTuple):
@@ -38,30 +35,11 @@ class GameState(NamedTuple):
     noise: Array
 
 
-def prepare_reference(form: Form, data: Windows) -> tuple[Reference, Scale]:
-    """Features of all reference frames, and their standardisation."""
-    box = jnp.asarray(data.box, jnp.float32)
-    positions = jnp.asarray(data.frames)
-    features = jax.jit(
-        lambda frames: lax.map(lambda x: form.frame_features(x, box), frames, batch_size=8)
-    )(positions)
-    reference = Reference(
-        features,
-        positions,
-        jnp.asarray(data.means),
-        jnp.asarray(data.offsets),
-        jnp.asarray(data.starts),
-        jnp.asarray(data.held_out),
-    )
-    some = data.starts[:: max(1, len(data.starts) // 256)]
-    windows = reference_windows(form, reference, jnp.asarray(some), box)
-    return reference, form.standard_scale(windows)
-
-
-def reference_windows(
-    form: Form, reference: Reference, starts: Array, box: Array
-) -> WindowFeatures:
-    """Features, not standardised, of the windows that start at grid indices `starts` (W,)."""
-    index = starts[:, None] + reference.offsets[None, :]
-    frames = jax.tree.map(lambda a: a[index], reference.frames)
-    return form.assemble(frames, reference.means[index], box)
+def draw(data: Windows, settings: TrainingSettings, seed: int, update: int) -> Drawn:
+    """What update number `update` of the training with that `seed` sees of the reference."""
+    random = np.random.default_rng([seed, update])
+    chosen = random.choice(data.starts, settings.aa_windows)
+    held_out = random.choice(data.held_out, 2 * settings.windows)
+    starts = data.trajectory.positions[random.choice(data.starts, settings.windows)]
+    taken = data.take(chosen), data.take(held_out)
+    return Drawn(*jax.tree.map(jax.numpy.asarray, (*taken, starts.astype(np.float32))))

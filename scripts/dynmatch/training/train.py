@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, random
+from jax import random
 from tqdm import tqdm
 
 from dynmatch.bottom_up import relative_entropy
@@ -32,14 +32,12 @@ from dynmatch.sites.windows import Windows, windows_of
 from dynmatch.storage.checkpoint import Resumable
 from dynmatch.training.classifiers.registry import CLASSIFIERS, form_of
 from dynmatch.training.convergence import has_converged
-from dynmatch.training.game import Game
+from dynmatch.training.game import Game, standard_for
 from dynmatch.training.plan import equation_for, make_plan
 from dynmatch.training.play import Progress, play
-from dynmatch.training.state import prepare_reference
+from dynmatch.training.state import draw
 from dynmatch.units import BOLTZMANN
 
-WINDOW_SPACING = 1.0
-"""About the time between two possible starts of reference windows, ps."""
 STRUCTURE_LAG = 1.0
 """Time between the frames that a training on structure alone is shown, ps."""
 STRUCTURE_FRICTION = 5.0
@@ -84,7 +82,7 @@ def train(
     kT = BOLTZMANN * temperature
     equation = equation_for(dynamics, settings)
     topology = trajectory.topology
-    data = windows_of(trajectory, settings.lags, WINDOW_SPACING, settings.smoothing)
+    data = windows_of(trajectory, settings.lags, settings.smoothing)
     form, parameters = start_potential(trajectory, kT, potential)
     mass = mean_mass(trajectory)
     plan = make_plan(equation, form, topology, kT, data, settings)
@@ -94,16 +92,16 @@ def train(
     freeze = tuple(keys[key] for key in settings.freeze if key in keys)
     if structure_only:
         data = replace(data, offsets=data.offsets[:1])
-        lag = round(STRUCTURE_LAG / equation.time_step)
-        plan = replace(plan, lag_steps=(lag,), mean_steps=1, structure_only=True)
+        data = replace(data, averaged=1)
+        skipped = round(STRUCTURE_LAG / equation.time_step)
+        plan = replace(plan, lag_steps=(), mean_steps=1, skipped=skipped, learned=())
         freeze = tuple(equation.parameters)
         low = equation.initial(STRUCTURE_FRICTION * mass, mass)
         begin = {name: jnp.log(jnp.asarray(value, jnp.float32)) for name, value in low.items()}
     classifier = form_of(form.sees).of(form, topology, settings.classifier)
-    start_key, game_key = random.split(random.PRNGKey(seed))
-    reference, scale = prepare_reference(classifier, data)
-    game = Game(plan, classifier, settings, freeze, scale)
-    reference = game.place(reference)
+    windows = data.take(data.starts[np.linspace(0, len(data.starts) - 1, 256).astype(int)])
+    game = Game(plan, classifier, settings, freeze, standard_for(classifier, data.box, windows))
+    game_key, drawn = random.PRNGKey(seed), draw(data, settings, seed, 0)
     initial = {"potential": parameters, "dynamics": begin}
     with ExitStack() as stack:
         if folder is None:
@@ -114,23 +112,21 @@ def train(
         terms = [TERMS[term.kind] for term in form.terms]
         modules = [card_of(dynamics).module, potential.start, CLASSIFIERS[form.sees], *terms]
         resumable = Resumable(folder, _fingerprint(trajectory, decisive, modules))
-        # its coordinates are the largest thing in memory, and not needed any more
-        del trajectory
-        found = resumable.load(jax.eval_shape(game.init, game_key, initial, reference))
+        found = resumable.load(jax.eval_shape(game.init, game_key, initial, drawn))
         if found is None:
             progress = Progress()
             begun = time.monotonic()
             if settings.start.updates:
                 initial["potential"] = structural_start(
-                    form, parameters, topology, data, mass, start_key, settings, progress.start
+                    form, parameters, topology, data, mass, seed, settings, progress.start
                 )
                 release_memory()
-            state = game.init(game_key, initial, reference)
+            state = game.init(game_key, initial, drawn)
             progress.seconds = time.monotonic() - begun
         else:
             state, progress = found[0], Progress(**found[1])
             logging.info("continuing from the checkpoint of update %d", len(progress.history))
-        state, ended_by = play(game, state, reference, progress, resumable)
+        state, ended_by = play(game, state, data, seed, progress, resumable)
     averaged = state.averaged
     values = {name: np.asarray(jnp.exp(value)) for name, value in averaged["dynamics"].items()}
     model = Model(equation, values, form, averaged["potential"], temperature)
@@ -162,7 +158,7 @@ def structural_start(
     topology: SiteTopology,
     data: Windows,
     mass: np.ndarray,
-    key: Array,
+    seed: int,
     settings: TrainingSettings,
     rows: list[dict],
 ) -> dict:
@@ -176,7 +172,7 @@ def structural_start(
             topology,
             data,
             mass,
-            key,
+            seed,
             updates=start.updates,
             replicas=start.replicas,
             rates=start.rates,

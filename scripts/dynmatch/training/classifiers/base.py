@@ -1,7 +1,7 @@
 """What a classifier of trajectories is: features of windows, and a network that scores them.
 
-Every classifier shows its network, of each site or of a molecule as a whole, scalars, vectors and
-tensors of rank 2, standardised on the reference; and it is penalised alike.
+Of each site, or of a molecule as a whole, it is shown scalars, vectors and tensors of rank 2: of
+the structure at some frames, and of the motion between frames, standardised on the reference.
 """
 
 from typing import NamedTuple, Protocol
@@ -20,17 +20,8 @@ TENSOR = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 TENSOR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0], np.float32)
 
 
-class FrameFeatures(NamedTuple):
-    """Of one or many frames: (..., N, C), (..., N, 3, C) and (..., N, 6, C)."""
-
-    rank0: Array
-    rank1: Array | None
-    rank2: Array | None
-
-
-class WindowFeatures(NamedTuple):
-    """What the classifier sees of each site of a window: rank0 (..., N, C0), rank1 (..., N, 3, C1),
-    rank2 (..., N, 6, C2)."""
+class Features(NamedTuple):
+    """Of the sites of windows: rank0 (..., N, C0), rank1 (..., N, 3, C1), rank2 (..., N, 6, C2)."""
 
     rank0: Array
     rank1: Array
@@ -46,39 +37,55 @@ class Form(Protocol):
     ) -> "Form":
         """The classifier for the sites that `potential` moves."""
 
-    def frame_features(self, positions: Array, box: Array) -> FrameFeatures:
-        """Of one frame, positions (N, 3) nm."""
+    def structure(self, positions: Array, box: Array) -> Features:
+        """Of the frames (T, N, 3), nm, of one window, each by itself."""
 
-    def assemble(self, frames: FrameFeatures, means: Array, box: Array) -> WindowFeatures:
-        """Join features of frames (..., T, N, ...) with the motion of the means (..., T, N, 3)."""
+    def motion(self, means: Array, box: Array) -> Features:
+        """Of the mean positions (T, N, 3), nm, unwrapped, of one window, between its frames."""
 
-    def windows_features(self, positions: Array, means: Array, box: Array) -> WindowFeatures:
-        """Of many windows, positions (W, T, N, 3) nm, unwrapped, and the means (W, T, N, 3) whose
-        motion is seen."""
-
-    def standard_scale(self, features: WindowFeatures) -> "Scale":
-        """The standardisation of features (W, N, ...) of the reference."""
+    def types(self) -> np.ndarray:
+        """(N,) type of every site, or of what stands for one."""
 
     def network(self) -> nn.Module:
-        """Scores (..., N) from standardised features; the score of a window is their mean."""
+        """Scores (..., N) from joined features; the score of a window is their mean."""
 
 
-class Scale(NamedTuple):
-    """Standardisation of the features, fixed on the all-atom data."""
+class Standard(NamedTuple):
+    """Standardisation of the features of each type of site (T, ...), fixed on the reference.
+
+    mean0, scale0, scale1, scale2  of the structure, feature by feature
+    motion_mean0, motion_scale0    of the scalars of the motion
+    whitening   (T, C, C) of its vectors: successive displacements are correlated, and scaled one by
+                one they would hide accelerations, the differences of what is nearly equal
+    """
 
     mean0: Array
     scale0: Array
     scale1: Array
     scale2: Array
+    motion_mean0: Array
+    motion_scale0: Array
+    whitening: Array
 
 
-def scale_of(features: WindowFeatures) -> Scale:
-    """Mean and root mean square of every feature, over windows (W, N, ...) and sites."""
-    mean0 = jnp.mean(features.rank0, (0, 1))
-    scale0 = jnp.std(features.rank0, (0, 1))
-    scale1 = jnp.sqrt(jnp.mean(features.rank1**2, (0, 1, 2)))
-    scale2 = jnp.sqrt(jnp.mean(features.rank2**2 * TENSOR_WEIGHTS[:, None], (0, 1, 2)))
-    return Scale(mean0, *(_floored(scale) for scale in (scale0, scale1, scale2)))
+def standard_of(structure: Features, motion: Features, types: np.ndarray) -> Standard:
+    """From features (W, N, ...) of windows of the reference."""
+    rows = []
+    for number in range(types.max() + 1):
+        own = np.flatnonzero(types == number)
+        s, m = (jax.tree.map(lambda a: a[:, own], each) for each in (structure, motion))  # noqa: B023
+        rows.append(
+            Standard(
+                jnp.mean(s.rank0, (0, 1)),
+                _floored(jnp.std(s.rank0, (0, 1))),
+                _floored(jnp.sqrt(jnp.mean(s.rank1**2, (0, 1, 2)))),
+                _floored(jnp.sqrt(jnp.mean(s.rank2**2 * TENSOR_WEIGHTS[:, None], (0, 1, 2)))),
+                jnp.mean(m.rank0, (0, 1)),
+                _floored(jnp.std(m.rank0, (0, 1))),
+                _whitening(m.rank1),
+            )
+        )
+    return Standard(*(jnp.stack(each) for each in zip(*rows, strict=True)))
 
 
 def _floored(scale: Array) -> Array:
@@ -87,30 +94,57 @@ def _floored(scale: Array) -> Array:
     return jnp.where(largest > 0.0, jnp.maximum(scale, 1e-3 * largest), 1.0)
 
 
-def standardise(scale: Scale, features: WindowFeatures) -> WindowFeatures:
-    return WindowFeatures(
-        (features.rank0 - scale.mean0) / scale.scale0,
-        features.rank1 / scale.scale1,
-        features.rank2 / scale.scale2,
+def _whitening(vectors: Array) -> Array:
+    """The matrix (C, C) that takes vectors (W, N, 3, C) to uncorrelated ones of unit variance."""
+    if not vectors.shape[-1]:
+        return jnp.zeros((0, 0))
+    flat = vectors.reshape(-1, vectors.shape[-1])
+    covariance = flat.T @ flat / len(flat)
+    return jnp.linalg.inv(jnp.linalg.cholesky(covariance)).T
+
+
+def joined(
+    standard: Standard, structure: Features, motion: Features, types: np.ndarray
+) -> Features:
+    """Both, standardised, of windows (..., N, ...), as the network takes them."""
+    if len(standard.mean0) == 1:
+        own = jax.tree.map(lambda a: a[0], standard)
+        scale1, scale2 = own.scale1, own.scale2
+        vectors = motion.rank1 @ own.whitening
+    else:
+        own = jax.tree.map(lambda a: a[jnp.asarray(types)], standard)
+        scale1, scale2 = own.scale1[:, None], own.scale2[:, None]
+        vectors = jnp.einsum("...nks,nst->...nkt", motion.rank1, own.whitening)
+    scalars = (
+        (structure.rank0 - own.mean0) / own.scale0,
+        (motion.rank0 - own.motion_mean0) / own.motion_scale0,
+    )
+    return Features(
+        jnp.concatenate(scalars, -1),
+        jnp.concatenate([structure.rank1 / scale1, vectors], -1),
+        structure.rank2 / scale2,
     )
 
 
-def gradient_penalty(network: nn.Module, variables: dict, features: WindowFeatures) -> Array:
+def gradient_penalty(network: nn.Module, variables: dict, features: Features) -> Array:
     """Mean over sites of |d score_i / d features_i|^2 (zero-centred; arXiv:1801.04406, R1 and R2).
 
     It is taken with respect to the standardised features, not the positions: no second derivative
-    passes through distances, and the score stays bounded by how far the ensembles are apart.
+    passes through distances, and the score stays bounded by how far the ensembles are apart. The
+    norm is that of full tensors, and does not change under rotation: a gradient with respect to a
+    stored component that stands for two is half of that of each.
     """
     gradient = jax.grad(lambda f: jnp.sum(network.apply(variables, f)))(features)
     sites = features.rank0.size // features.rank0.shape[-1]
-    return sum(jnp.sum(g * g) for g in gradient) / sites
+    tensors = gradient.rank2**2 / TENSOR_WEIGHTS[:, None]
+    return (jnp.sum(gradient.rank0**2) + jnp.sum(gradient.rank1**2) + jnp.sum(tensors)) / sites
 
 
 def classifier_loss(
     network: nn.Module,
     variables: dict,
-    generated: WindowFeatures,
-    reference: WindowFeatures,
+    generated: Features,
+    reference: Features,
     penalty: float,
 ) -> Array:
     """<f>_Q - <f>_P + penalty/2 (R1 + R2), to be minimised over phi."""

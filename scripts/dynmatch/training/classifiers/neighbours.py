@@ -1,12 +1,12 @@
 r"""The classifier of liquids: a score for a window of trajectory, invariant as the physics is.
 
 What it sees of site i in a window of T frames, from positions alone, without any predefined
-kinetic feature:
+kinetic feature, is its neighbourhood at the first frame and at the last, and its own way:
 
-    rank 0  sum_j h_c(r_ij(t))                       per frame t and radial channel c
-    rank 1  sum_j h_c(r_ij(t)) u_ij(t)               per frame and channel, and
-            R_i(t+1) - R_i(t)                        the site's own displacements
-    rank 2  sum_j h_c(r_ij(t)) (u u^T - 1/3)         per frame and channel
+    rank 0  sum_j h_c(r_ij(t))                       t = 1, T, per radial channel c
+    rank 1  sum_j h_c(r_ij(t)) u_ij(t)               the same, and
+            R_i(t+1) - R_i(t)                        displacements between successive frames
+    rank 2  sum_j h_c(r_ij(t)) (u u^T - 1/3)         t = 1, T, per channel
 
 with Gaussian channels h_c that vanish at the cutoff. Learned linear mixtures over frames, channels
 and displacements give a few scalars, vectors and tensors per site; their inner products feed a
@@ -25,22 +25,14 @@ dynamics.
 from dataclasses import dataclass
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from dynmatch.potentials.sum import Potential
 from dynmatch.settings import ClassifierSettings
 from dynmatch.sites.topology import SiteTopology
-from dynmatch.training.classifiers.base import (
-    TENSOR,
-    TENSOR_WEIGHTS,
-    FrameFeatures,
-    Scale,
-    WindowFeatures,
-    scale_of,
-)
+from dynmatch.training.classifiers.base import TENSOR, TENSOR_WEIGHTS, Features
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,21 @@ class Form:
         types = self.topology.types
         return [np.flatnonzero(types == n) for n in range(len(self.topology.type_names))]
 
-    def frame_features(self, positions: Array, box: Array) -> FrameFeatures:
+    def structure(self, positions: Array, box: Array) -> Features:
+        """Of the first frame and the last, joined; what lies between is seen as motion."""
+        ends = [self._of_frame(positions[k], box) for k in sorted({0, len(positions) - 1})]
+        return Features(*(jnp.concatenate(each, -1) for each in zip(*ends, strict=True)))
+
+    def motion(self, means: Array, box: Array) -> Features:
+        """Displacements of the sites between successive frames, less the mean of all sites."""
+        steps = jnp.moveaxis(displacements(means), 0, -1)
+        n = len(steps)
+        return Features(jnp.zeros((n, 0)), steps, jnp.zeros((n, 6, 0)))
+
+    def types(self) -> np.ndarray:
+        return self.topology.types
+
+    def _of_frame(self, positions: Array, box: Array) -> Features:
         n = positions.shape[0]
         d = positions[:, None, :] - positions[None, :, :]
         d = d - box * jnp.round(d / box)
@@ -100,38 +106,7 @@ class Form:
             ties = jnp.where(linked[..., None], u, 0.0)
             directions = jnp.stack([jnp.sum(ties[:, own], 1) for own in self.members], -1)
             rank1 = jnp.concatenate([rank1, directions], -1)
-        return FrameFeatures(moments[:, 0], rank1, moments[:, 4:])
-
-    def assemble(self, frames: FrameFeatures, means: Array, box: Array) -> WindowFeatures:
-        def join(x, axis):
-            """(..., T, N, [k,] C) -> (..., N, [k,] T*C)"""
-            x = jnp.moveaxis(x, axis, -2)
-            return x.reshape((*x.shape[:-2], -1))
-
-        steps = jnp.moveaxis(displacements(means), -3, -1)
-        rank1 = jnp.concatenate([join(frames.rank1, -4), steps], -1)
-        return WindowFeatures(join(frames.rank0, -3), rank1, join(frames.rank2, -4))
-
-    def window_features(self, positions: Array, means: Array, box: Array) -> WindowFeatures:
-        """Of one window, positions and means (T, N, 3)."""
-        frames = jax.vmap(lambda x: self.frame_features(x, box))(positions)
-        return self.assemble(frames, means, box)
-
-    def windows_features(self, positions: Array, means: Array, box: Array) -> WindowFeatures:
-        """One window after the other."""
-        return lax.map(lambda window: self.window_features(*window, box), (positions, means))
-
-    def standard_scale(self, features: WindowFeatures) -> Scale:
-        """Of all sites of a type together, as that of every site (N, ...) where there are several
-        types."""
-        of_types = [
-            scale_of(jax.tree.map(lambda a, own=own: a[:, own], features)) for own in self.members
-        ]
-        if len(of_types) == 1:
-            return of_types[0]
-        types = jnp.asarray(self.topology.types)
-        scale = Scale(*(jnp.stack(values)[types] for values in zip(*of_types, strict=True)))
-        return scale._replace(scale1=scale.scale1[:, None], scale2=scale.scale2[:, None])
+        return Features(moments[:, 0], rank1, moments[:, 4:])
 
     def network(self) -> nn.Module:
         return Classifier(self)
@@ -177,21 +152,15 @@ class Classifier(nn.Module):
     form: Form
 
     @nn.compact
-    def __call__(self, features: WindowFeatures) -> Array:
+    def __call__(self, features: Features) -> Array:
         form, sites = self.form, self.form.topology
-        one = len(sites.type_names) == 1
-        names = (
-            [f"Dense_{k}" for k in range(9)]
-            if one
-            else [f"TypedDense_{k}" for k in range(3)] + [f"Dense_{k}" for k in range(9)]
-        )
-        scalars = TypedDense(form.scalars, sites, name=names[0])(features.rank0)
-        vectors = TypedDense(form.vectors, sites, False, name=names[1])(features.rank1)
-        tensors = TypedDense(form.tensors, sites, False, name=names[2])(features.rank2)
+        scalars = TypedDense(form.scalars, sites, name="scalars")(features.rank0)
+        vectors = TypedDense(form.vectors, sites, False, name="vectors")(features.rank1)
+        tensors = TypedDense(form.tensors, sites, False, name="tensors")(features.rank2)
         vv = jnp.einsum("...ka,...kb->...ab", vectors, vectors)
         tt = jnp.einsum("...ka,...kb,k->...ab", tensors, tensors, TENSOR_WEIGHTS)
         upper = np.triu_indices(form.vectors), np.triu_indices(form.tensors)
         x = jnp.concatenate([scalars, vv[..., *upper[0]], tt[..., *upper[1]]], -1)
-        for number, width in enumerate(form.hidden):
-            x = nn.silu(nn.Dense(width, name=names[3 + number])(x))
-        return nn.Dense(1, use_bias=False, name=names[3 + len(form.hidden)])(x)[..., 0]
+        for width in form.hidden:
+            x = nn.silu(nn.Dense(width)(x))
+        return nn.Dense(1, use_bias=False)(x)[..., 0]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from dynmatch.potentials import torsional
@@ -28,7 +29,7 @@ from dynmatch.potentials.sum import Potential
 from dynmatch.potentials.torsional import turns
 from dynmatch.settings import ClassifierSettings
 from dynmatch.sites.topology import SiteTopology
-from dynmatch.training.classifiers.base import FrameFeatures, Scale, WindowFeatures, scale_of
+from dynmatch.training.classifiers.base import Features
 
 
 @dataclass(frozen=True)
@@ -44,33 +45,23 @@ class Form:
     ) -> "Form":
         return cls(potential.term("torsional"), settings.hidden)
 
-    def frame_features(self, positions: Array, box: Array) -> FrameFeatures:
-        """As scalars (F,) only."""
-        return FrameFeatures(turns(self.molecule.torsions_of(positions, box)), None, None)
+    def structure(self, positions: Array, box: Array) -> Features:
+        """Cosines and sines of the torsions of every frame, as scalars."""
+        turned = jax.vmap(lambda x: turns(self.molecule.torsions_of(x, box)))(positions)
+        return _scalars(turned.reshape(-1))
 
-    def assemble(self, frames: FrameFeatures, means: Array, box: Array) -> WindowFeatures:
-        seen = frames.rank0.reshape((*frames.rank0.shape[:-2], -1))
-        scalars = jnp.concatenate([seen, self._motion(means, box)], -1)[..., None, :]
-        one = scalars.shape[:-1]
-        return WindowFeatures(scalars, jnp.zeros((*one, 3, 0)), jnp.zeros((*one, 6, 0)))
+    def motion(self, means: Array, box: Array) -> Features:
+        """Changes of torsions, and the squared displacement of the whole, between frames (nm^2)."""
+        torsions = jax.vmap(lambda x: self.molecule.torsions_of(x, box))(means)
+        whole = jnp.sum(jnp.diff(jnp.mean(means, -2), axis=0) ** 2, -1, keepdims=True)
+        parts = jnp.concatenate([turns(jnp.diff(torsions, axis=0)), whole], -1)
+        return _scalars(parts.reshape(-1))
 
-    def windows_features(self, positions: Array, means: Array, box: Array) -> WindowFeatures:
-        """All windows at once."""
-        of_frames = jax.vmap(jax.vmap(lambda x: self.frame_features(x, box)))
-        return self.assemble(of_frames(positions), means, box)
-
-    def standard_scale(self, features: WindowFeatures) -> Scale:
-        return scale_of(features)
+    def types(self) -> np.ndarray:
+        return np.zeros(1, int)
 
     def network(self) -> nn.Module:
         return Classifier(self.hidden)
-
-    def _motion(self, means: Array, box: Array) -> Array:
-        """Changes of torsions, and the squared displacement of the whole, between frames (nm^2)."""
-        change = jnp.diff(self.molecule.torsions_of(means, box), axis=-2)
-        whole = jnp.sum(jnp.diff(jnp.mean(means, -2), axis=-2) ** 2, -1, keepdims=True)
-        parts = jnp.concatenate([turns(change), whole], -1)
-        return parts.reshape((*parts.shape[:-2], -1))
 
 
 class Classifier(nn.Module):
@@ -79,8 +70,13 @@ class Classifier(nn.Module):
     hidden: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, features: WindowFeatures) -> Array:
+    def __call__(self, features: Features) -> Array:
         x = features.rank0
         for width in self.hidden:
             x = nn.silu(nn.Dense(width)(x))
         return nn.Dense(1, use_bias=False)(x)[..., 0]
+
+
+def _scalars(values: Array) -> Features:
+    """Features of one site that has scalars (C,) only."""
+    return Features(values[None], jnp.zeros((1, 3, 0)), jnp.zeros((1, 6, 0)))
