@@ -106,7 +106,7 @@ def load(path: str | Path) -> Model:
 
 
 def _model_of(document: Mapping[str, Any], parameters: dict) -> Model:
-    equation = equation_of(document["dynamics"])(float(document["time_step_ps"]))
+    kind = equation_of(document["dynamics"])
     potential = potentials.of_record(document["potential"])
     several = len(potential.names) > 1
     types = [document["types"][name] for name in potential.names] if several else [document]
@@ -114,8 +114,9 @@ def _model_of(document: Mapping[str, Any], parameters: dict) -> Model:
         name: np.array([each[parameter.column] for each in types], np.float64)
         if parameter.of_type
         else float(document[parameter.column])
-        for name, parameter in equation.parameters.items()
+        for name, parameter in kind.parameters.items()
     }
+    equation = kind.of_values(float(document["time_step_ps"]), values)
     return Model(equation, values, potential, parameters, float(document["temperature_k"]))
 
 

@@ -35,15 +35,16 @@ def model_of(document: Mapping[str, Any], parameters: dict) -> Model:
             "radial": np.asarray(parameters["radial"])[None],
             "network": {ANY: parameters["network"]},
         }
-    equation = equation_of(document["dynamics"])(float(document["time_step_ps"]))
+    kind = equation_of(document["dynamics"])
     names = form["names"] if several else [None]
     types = [document["types"][name] for name in names] if several else [document]
     values = {
         name: np.array([float(each[parameter.column]) for each in types])
         if parameter.of_type
         else float(document[parameter.column])
-        for name, parameter in equation.parameters.items()
+        for name, parameter in kind.parameters.items()
     }
+    equation = kind.of_values(float(document["time_step_ps"]), values)
     temperature = float(document["temperature_k"])
     return Model(equation, values, potential, parameters, temperature, topology)
 

@@ -133,8 +133,18 @@ class LangevinSettings(Settings):
 
 
 @dataclass(frozen=True)
+class MemorySettings(Settings):
+    """`training.gle`: the generalised Langevin equation, and the windows it is taught on."""
+
+    time_step: float = 0.01
+    exponentials: int = 2
+    cosines: int = 1
+    lags: tuple[float, ...] = (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 4.88)
+
+
+@dataclass(frozen=True)
 class TrainingSettings(Settings):
-    """`training`; the sections `bd` and `ld` are those of the equations of motion of that name."""
+    """`training`; `bd`, `ld` and `gle` are the sections of the equations of motion of that name."""
 
     lags: tuple[float, ...] = (10.0,)
     smoothing: float = 0.0
@@ -151,6 +161,7 @@ class TrainingSettings(Settings):
     initial: InitialSettings = field(default_factory=InitialSettings)
     bd: BrownianSettings = field(default_factory=BrownianSettings)
     ld: LangevinSettings = field(default_factory=LangevinSettings)
+    gle: MemorySettings = field(default_factory=MemorySettings)
     threads: int = 1
 
 

@@ -59,21 +59,26 @@ class Equation(Protocol):
     def of(cls, settings: Settings) -> "Equation":
         """The equation of the config's section of that name."""
 
-    def initial(self, friction: np.ndarray, mass: np.ndarray) -> dict[str, np.ndarray | float]:
-        """Start values from a friction (amu/ps) and a mass (amu) of each type, (T,)."""
+    @classmethod
+    def of_values(cls, time_step: float, values: Values) -> "Equation":
+        """The equation that has learned `values`, as a model file holds them."""
 
-    def init(
-        self, values: Values, kT: float, types: np.ndarray, force: Force, key: Array, x: Array
-    ) -> Any:
+    def initial(self, scale: "Scale") -> dict[str, np.ndarray | float]:
+        """Start values from what is known of the sites before a training."""
+
+    def prepare(self, values: Values, kT: float, types: np.ndarray) -> Any:
+        """Coefficients of a step, arrays that do not change while values are what they are."""
+
+    def init(self, coefficients: Any, force: Force, key: Array, x: Array) -> Any:
         """A state at positions x (N, 3), with momenta, where there are any, at equilibrium."""
 
-    def step(self, values: Values, kT: float, types: np.ndarray, force: Force, state: Any) -> Any:
+    def step(self, coefficients: Any, force: Force, state: Any) -> Any:
         """The state one time step later."""
 
     def start_tangents(self, state: Any) -> dict[tuple[str, str], Array]:
         """d(field)/d ln(value) of a state at equilibrium, by field and value, where it is not 0."""
 
-    def velocity(self, values: Values, state: Any) -> Array | None:
+    def velocity(self, coefficients: Any, state: Any) -> Array | None:
         """dR/dt (N, 3), nm/ps; None where positions are all there is."""
 
     def free_motion(self, values: Values, kT: float, time: float) -> float:
@@ -83,6 +88,20 @@ class Equation(Protocol):
     def identifiable(self, values: Values, kT: float) -> dict[str, Any]:
         """What trajectories determine, by the name of its column, (T,) over types: D0 = kB T
         alpha/gamma (nm^2/ps), gamma/alpha (amu/ps), and what else there is."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What start values are made of, (T,) over types.
+
+    mass       mean mass of the sites, amu
+    friction   kB T/D of the reference, amu/ps, shared out to the sites of a molecule
+    frequency  of a site in the forces of the others at the start: (<F^2>/3 m kB T)^(1/2), 1/ps
+    """
+
+    mass: np.ndarray
+    friction: np.ndarray
+    frequency: np.ndarray
 
 
 def per_site(value: Array, types: np.ndarray) -> Array:

@@ -10,13 +10,13 @@ identified from trajectories.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, random
 
-from dynmatch.dynamics.base import Force, Parameter, Values, per_site
+from dynmatch.dynamics.base import Force, Parameter, Scale, Values, per_site
 from dynmatch.runtime.jax_md import dataclasses
 from dynmatch.settings import BrownianSettings
 
@@ -29,6 +29,13 @@ class State:
     force: Array
     noise: Array
     rng: Array
+
+
+class Coefficients(NamedTuple):
+    """mobility dt/gamma and kick sqrt(kT dt/2 gamma) of every site, (N, 1), or of all."""
+
+    mobility: Array
+    kick: Array
 
 
 @dataclass(frozen=True)
@@ -51,30 +58,33 @@ class Equation:
     def of(cls, settings: BrownianSettings) -> "Equation":
         return cls(settings.time_step)
 
-    def initial(self, friction: np.ndarray, mass: np.ndarray) -> dict:
-        return {"gamma": friction, "alpha": 1.0}
+    @classmethod
+    def of_values(cls, time_step: float, values: Values) -> "Equation":
+        return cls(time_step)
 
-    def init(
-        self, values: Values, kT: float, types: np.ndarray, force: Force, key: Array, x: Array
-    ) -> State:
+    def initial(self, scale: Scale) -> dict:
+        return {"gamma": scale.friction, "alpha": 1.0}
+
+    def prepare(self, values: Values, kT: float, types: np.ndarray) -> Coefficients:
+        dt, gamma = values["alpha"] * self.time_step, per_site(values["gamma"], types)
+        return Coefficients(dt / gamma, jnp.sqrt(0.5 * kT * dt / gamma))
+
+    def init(self, coefficients: Coefficients, force: Force, key: Array, x: Array) -> State:
         key, split = random.split(key)
         return State(x, force(x), random.normal(split, x.shape, x.dtype), key)
 
-    def step(
-        self, values: Values, kT: float, types: np.ndarray, force: Force, state: State
-    ) -> State:
-        dt, gamma = values["alpha"] * self.time_step, per_site(values["gamma"], types)
+    def step(self, coefficients: Coefficients, force: Force, state: State) -> State:
         key, split = random.split(state.rng)
         noise = random.normal(split, state.position.shape, state.position.dtype)
-        drift = state.force * (dt / gamma)
-        kick = jnp.sqrt(0.5 * kT * dt / gamma) * (state.noise + noise)
+        drift = state.force * coefficients.mobility
+        kick = coefficients.kick * (state.noise + noise)
         x = state.position + (drift + kick)
         return State(x, force(x), noise, key)
 
     def start_tangents(self, state: State) -> dict:
         return {}
 
-    def velocity(self, values: Values, state: State) -> None:
+    def velocity(self, coefficients: Coefficients, state: State) -> None:
         return None
 
     def free_motion(self, values: Values, kT: float, time: float) -> float:

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dynmatch.dynamics.base import Equation
+from dynmatch.dynamics.base import Equation, Scale
 from dynmatch.observables.centre import centre_diffusion
 from dynmatch.observables.msd import diffusion, msd_samples
+from dynmatch.potentials.sum import Potential
 from dynmatch.settings import InitialSettings
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
 SPACING = 1.0
@@ -73,14 +76,33 @@ def _chosen(trajectory: SiteTrajectory, sites: np.ndarray) -> SiteTrajectory:
 
 
 def start_values(
-    equation: Equation, friction: np.ndarray, mass: np.ndarray, initial: InitialSettings, seed: int
+    equation: Equation, scale: Scale, initial: InitialSettings, seed: int
 ) -> dict[str, Array]:
-    """Logarithms of the start values, from the friction (amu/ps) and the mass (amu) of each type.
+    """Logarithms of the start values.
 
-    `initial` starts the training wrong on purpose: friction and mass by a factor each, and the
-    friction by another that is drawn from `seed`, log-uniform between 1/gamma_spread and
+    `initial` starts the training wrong on purpose: friction and mass by a factor each, and friction
+    and frequency by another that is drawn from `seed`, log-uniform between 1/gamma_spread and
     gamma_spread.
     """
     drawn = initial.gamma_spread ** np.random.default_rng(seed).uniform(-1.0, 1.0)
-    values = equation.initial(friction * initial.gamma_factor * drawn, mass * initial.mass_factor)
+    values = equation.initial(
+        Scale(
+            scale.mass * initial.mass_factor,
+            scale.friction * initial.gamma_factor * drawn,
+            scale.frequency * drawn,
+        )
+    )
     return {name: jnp.log(jnp.asarray(value, jnp.float32)) for name, value in values.items()}
+
+
+def force_frequency(
+    potential: Potential, parameters: dict, topology: SiteTopology, frames, box, mass: np.ndarray
+) -> np.ndarray:
+    """(T,) of `Scale.frequency`, 1/ps, in `frames` (F, N, 3), nm, of the reference."""
+    tables = potential.tabulate(parameters)
+    box = jnp.asarray(box, jnp.float32)
+    force = jax.jit(lambda x: potential.force(tables, x, box, topology))
+    squares = np.mean([np.mean(np.asarray(force(x)) ** 2, -1) for x in jnp.asarray(frames)], 0)
+    types = topology.types_among(potential.names)
+    mean = np.bincount(types, squares) / np.bincount(types)
+    return np.sqrt(mean / (mass * potential.thermal_energy))

@@ -5,16 +5,26 @@ gamma/alpha and m/alpha^2 can be identified from trajectories.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dynmatch.dynamics.base import Force, Parameter, Values, per_site
+from dynmatch.dynamics.base import Force, Parameter, Scale, Values, per_site
 from dynmatch.runtime.jax_md import simulate, space
 from dynmatch.settings import LangevinSettings
 
 State = simulate.NVTLangevinState
+
+
+class Coefficients(NamedTuple):
+    """dt ps, kT kJ/mol, and of every site, (N, 1), or of all: rate gamma/m, 1/ps, and mass, amu."""
+
+    dt: Array
+    kT: Array
+    rate: Array
+    mass: Array
 
 
 @dataclass(frozen=True)
@@ -41,36 +51,33 @@ class Equation:
     def of(cls, settings: LangevinSettings) -> "Equation":
         return cls(settings.time_step)
 
-    def initial(self, friction: np.ndarray, mass: np.ndarray) -> dict:
-        return {"gamma": friction, "alpha": 1.0, "mass": mass}
+    @classmethod
+    def of_values(cls, time_step: float, values: Values) -> "Equation":
+        return cls(time_step)
 
-    def init(
-        self, values: Values, kT: float, types: np.ndarray, force: Force, key: Array, x: Array
-    ) -> State:
-        begin, _ = self._scheme(values, kT, types, force)
-        return begin(key, x, mass=per_site(values["mass"], types))
+    def initial(self, scale: Scale) -> dict:
+        return {"gamma": scale.friction, "alpha": 1.0, "mass": scale.mass}
 
-    def step(
-        self, values: Values, kT: float, types: np.ndarray, force: Force, state: State
-    ) -> State:
-        _, advance = self._scheme(values, kT, types, force)
-        return advance(state.set(mass=per_site(values["mass"], types)))
-
-    def _scheme(self, values: Values, kT: float, types: np.ndarray, force: Force):
+    def prepare(self, values: Values, kT: float, types: np.ndarray) -> Coefficients:
+        mass = per_site(values["mass"], types)
+        rate = per_site(values["gamma"], types) / mass
         dt = values["alpha"] * self.time_step
-        rate = per_site(values["gamma"], types) / per_site(values["mass"], types)
-        shift = space.free()[1]
+        return Coefficients(dt, jnp.asarray(kT, mass.dtype), rate, mass)
 
-        def forces(x, **kwargs):
-            return force(x)
+    def init(self, coefficients: Coefficients, force: Force, key: Array, x: Array) -> State:
+        begin, _ = _scheme(coefficients, force)
+        return begin(key, x, mass=coefficients.mass)
 
-        return simulate.nvt_langevin(forces, shift, dt, kT, rate, center_velocity=False)
+    def step(self, coefficients: Coefficients, force: Force, state: State) -> State:
+        _, advance = _scheme(coefficients, force)
+        return advance(state.set(mass=coefficients.mass))
 
     def start_tangents(self, state: State) -> dict:
         return {("momentum", "mass"): 0.5 * state.momentum}
 
-    def velocity(self, values: Values, state: State) -> Array:
-        return values["alpha"] * state.momentum / state.mass
+    def velocity(self, coefficients: Coefficients, state: State) -> Array:
+        alpha = coefficients.dt / self.time_step
+        return alpha * state.momentum / coefficients.mass
 
     def free_motion(self, values: Values, kT: float, time: float) -> float:
         """sqrt(2 D t) with t shortened by tau (1 - exp(-t/tau)), tau = m/(alpha gamma)."""
@@ -88,3 +95,11 @@ class Equation:
             "gamma_over_alpha": gamma / alpha,
             "mass_over_alpha2": mass / alpha**2,
         }
+
+
+def _scheme(coefficients: Coefficients, force: Force):
+    def forces(x, **kwargs):
+        return force(x)
+
+    shift, (dt, kT, rate, _) = space.free()[1], coefficients
+    return simulate.nvt_langevin(forces, shift, dt, kT, rate, center_velocity=False)

@@ -29,6 +29,7 @@ class Card:
 DYNAMICS = {
     "bd": Card("dynmatch.dynamics.brownian", "BD", "Brownian", velocities=False),
     "ld": Card("dynmatch.dynamics.langevin", "LD", "Langevin", velocities=True),
+    "gle": Card("dynmatch.dynamics.memory", "GLE", "generalised Langevin", velocities=True),
 }
 
 

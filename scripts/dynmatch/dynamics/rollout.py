@@ -146,11 +146,12 @@ def fixed_force(plan: RolloutPlan, tables: tuple, neighbours: tuple, fault: Arra
 
 def start(plan: RolloutPlan, values: Values, tables: tuple, key: Array, positions: Array):
     """States of W windows from keys (W,) and positions (W, N, 3)."""
+    coefficients = plan.equation.prepare(values, plan.kT, plan.types)
 
     def one(pair):
         key, x = pair
         force = fixed_force(plan, tables, *neighbours_of(plan, x))
-        return plan.equation.init(values, plan.kT, plan.types, force, key, x)
+        return plan.equation.init(coefficients, force, key, x)
 
     return lax.map(one, (key, positions))
 
@@ -176,6 +177,7 @@ def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
     averaging = plan.mean_steps > 1
     opened = plan.frame_steps - (plan.mean_steps if averaging else 0)
     stops = np.unique(np.concatenate([[0], plan.frame_steps, opened]))
+    coefficients = _coefficients(plan, values)
     closed, opened = (np.searchsorted(stops, steps) for steps in (plan.frame_steps, opened))
 
     def one(first):
@@ -185,7 +187,7 @@ def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
                 count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
 
                 def step(_, carried):
-                    return _step(plan, values, force, first.position, carried)
+                    return _step(plan, coefficients, force, first.position, carried)
 
                 return lax.fori_loop(0, count, step, carried)
 
@@ -193,7 +195,7 @@ def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
             return carried, carried.seen
 
         # one loop over all stops, so that the force is compiled once
-        begin = _beginning(plan, first)
+        begin = _beginning(plan, values, first)
         last, later = lax.scan(advance, begin, jnp.asarray(np.diff(stops)))
         now, sums = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), begin.seen, later)
         positions, tangents = jax.tree.map(lambda a: a[closed], now)
@@ -210,7 +212,7 @@ def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
     return lax.map(one, states, batch_size=min(plan.chunk, states.position.shape[0]))
 
 
-def _beginning(plan: RolloutPlan, state) -> _Carried:
+def _beginning(plan: RolloutPlan, values: Values, state) -> _Carried:
     """Of a state at equilibrium: positions do not depend on the dynamics, momenta may."""
     nothing = jnp.zeros_like(state.position)
     if not plan.learned:
@@ -219,40 +221,76 @@ def _beginning(plan: RolloutPlan, state) -> _Carried:
     tangents = {}
     for field in plan.equation.moving:
         none = jnp.zeros_like(getattr(state, field))
-        rows = [given.get((field, name), none) for name in plan.learned]
+        rows = [
+            given.get((field, name), none)
+            for name in plan.learned
+            for _ in range(_numbers(values[name]))
+        ]
         tangents[field] = jnp.stack(rows)
     return _Carried(state, tangents, nothing, jnp.zeros_like(tangents["position"]))
 
 
-def _step(plan: RolloutPlan, values: Values, force: Callable, origin: Array, carried: _Carried):
+class _Coefficients(NamedTuple):
+    """Of a step, and their tangents (P, ...)."""
+
+    value: Any
+    tangents: Any
+
+
+def _coefficients(plan: RolloutPlan, values: Values) -> _Coefficients:
+    def prepare(changes):
+        changed = {name: values[name] * jnp.exp(change) for name, change in changes.items()}
+        return plan.equation.prepare({**values, **changed}, plan.kT, plan.types)
+
+    if not plan.learned:
+        return _Coefficients(prepare({}), None)
+    none = {name: jnp.zeros_like(values[name]) for name in plan.learned}
+    value, along = jax.linearize(prepare, none)
+    return _Coefficients(value, jax.vmap(along)(directions(none)))
+
+
+def directions(none: dict[str, Array]) -> dict[str, Array]:
+    """Unit changes (P, ...) of the logarithms of values: of one number each, of all types together.
+
+    `none` are zeros of the values' shapes, (), (T,) or (T, K); of the last, each of K has its own.
+    """
+    owners = [(name, k) for name, value in none.items() for k in range(_numbers(value))]
+    return {
+        name: jnp.stack(
+            [
+                jnp.full_like(value, owner == name)
+                if value.ndim < 2
+                else jnp.full_like(value, owner == name) * (jnp.arange(value.shape[1]) == k)
+                for owner, k in owners
+            ]
+        )
+        for name, value in none.items()
+    }
+
+
+def _numbers(value: Array) -> int:
+    return value.shape[1] if value.ndim == 2 else 1
+
+
+def _step(
+    plan: RolloutPlan, coefficients: _Coefficients, force: Callable, origin: Array, carried
+) -> _Carried:
     """One step of a state and of its tangents, the forces fixed."""
     state = carried.state
 
-    def step(changes, moving):
-        changed = {name: values[name] * jnp.exp(change) for name, change in changes.items()}
-        now = {**values, **changed}
-        after = plan.equation.step(now, plan.kT, plan.types, force, state.set(**moving))
+    def step(coefficients, moving):
+        after = plan.equation.step(coefficients, force, state.set(**moving))
         return {field: getattr(after, field) for field in plan.equation.moving}, after
 
     moving = {field: getattr(state, field) for field in plan.equation.moving}
     tangents = carried.tangents
     if plan.learned:
-        none = {name: jnp.zeros_like(values[name]) for name in plan.learned}
-        _, along, after = jax.linearize(step, none, moving, has_aux=True)
-        tangents = jax.vmap(along)(_basis(none), tangents)
+        _, along, after = jax.linearize(step, coefficients.value, moving, has_aux=True)
+        tangents = jax.vmap(along)(coefficients.tangents, tangents)
     else:
-        _, after = step({}, moving)
+        _, after = step(coefficients.value, moving)
     moved, moved_tangents = carried.moved, carried.moved_tangents
     if plan.mean_steps > 1:
         moved = moved + (after.position - origin)
         moved_tangents = tangents and moved_tangents + tangents["position"]
     return _Carried(after, tangents, moved, moved_tangents)
-
-
-def _basis(none: dict[str, Array]) -> dict[str, Array]:
-    """Unit changes (P, ...) of the logarithms: of one value each, of all types together."""
-    rows = {}
-    for place, (name, value) in enumerate(none.items()):
-        own = jnp.arange(len(none)) == place
-        rows[name] = jnp.ones_like(value) * own.reshape((-1,) + (1,) * value.ndim)
-    return rows

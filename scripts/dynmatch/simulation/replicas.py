@@ -51,7 +51,8 @@ def propagator(
     box = jnp.asarray(start.box, jnp.float32)
     potential, equation, topology = model.potential, model.equation, start.topology
     potential.require(topology)
-    types, values, kT = topology.types_among(potential.names), model.bath, model.kT
+    types = topology.types_among(potential.names)
+    coefficients = equation.prepare(model.bath, model.kT, types)
     tables = potential.tabulate(model.parameters)
     first_rebuild, skin = rebuild_interval(model)
     lists = NeighbourLists(potential, start.box, start.n_sites, skin)
@@ -61,7 +62,7 @@ def propagator(
         return lambda x: potential.force(tables, x, box, topology, neighbours)
 
     def begin(key, x, neighbours):
-        return equation.init(values, kT, types, force_with(neighbours), key, x)
+        return equation.init(coefficients, force_with(neighbours), key, x)
 
     picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
     positions = jnp.asarray(start.positions[picked], jnp.float32)
@@ -79,7 +80,7 @@ def propagator(
             near, fits = lists.update(capacity, states.position)
 
             def step(_, states):
-                return jax.vmap(lambda s, n: equation.step(values, kT, types, force_with(n), s))(
+                return jax.vmap(lambda s, n: equation.step(coefficients, force_with(n), s))(
                     states, near
                 )
 
@@ -91,7 +92,7 @@ def propagator(
         def frame(carry, _):
             carry = lax.fori_loop(0, math.ceil(steps / rebuild), block, carry)
             states = carry[0]
-            v = jax.vmap(lambda s: equation.velocity(values, s))(states)
+            v = jax.vmap(lambda s: equation.velocity(coefficients, s))(states)
             return carry, (states.position, v)
 
         yes = jnp.bool_(True)

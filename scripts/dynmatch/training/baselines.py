@@ -21,6 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dynmatch.bottom_up import force_matching, relative_entropy
+from dynmatch.dynamics.base import Scale
 from dynmatch.dynamics.initial import mean_mass
 from dynmatch.model import Model
 from dynmatch.settings import PotentialSettings, TrainingSettings
@@ -92,7 +93,8 @@ def fit(
                 **common,
             )
     equation = equation_for("ld", training)
-    model = Model(equation, equation.initial(mass, mass), form, parameters, temperature)
+    values = equation.initial(Scale(mass, mass, mass))
+    model = Model(equation, values, form, parameters, temperature)
     return model, history, (time.monotonic() - begun) / 60
 
 
@@ -113,4 +115,4 @@ def with_dynamics(
     name, friction = DYNAMICS[dynamics]
     equation = equation_for(name, training)
     given = {"einstein": einstein_friction, "thermostat": collision_rate * mass}[friction]
-    return replace(model, equation=equation, values=equation.initial(given, mass))
+    return replace(model, equation=equation, values=equation.initial(Scale(mass, given, mass)))

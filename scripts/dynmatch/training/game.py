@@ -260,7 +260,7 @@ class Game:
         metrics = {
             "gradient_norm": optax.tree.norm(down),
             "roughness": potential.roughness(state.parameters["potential"]),
-        } | self._mean_values(values)
+        } | self._of_mean_site(values)
         state = state._replace(
             parameters=parameters, averaged=averaged, moments=moments, update=number
         )
@@ -297,14 +297,21 @@ class Game:
 
         return jax.grad(work)(parameters)
 
-    def _mean_values(self, values: dict[str, Array]) -> dict[str, Array]:
-        """Values of a site on average, by column."""
-        types = jnp.asarray(self.plan.types)
-        return {
-            each.column: jnp.mean(values[name][types] if each.of_type else values[name])
-            for name, each in self.plan.equation.parameters.items()
-            if values[name].ndim < 2
+    def _of_mean_site(self, values: dict[str, Array]) -> dict[str, Array]:
+        """Scalar parameters of the mean site, and what trajectories determine of it, by column."""
+        types, equation = jnp.asarray(self.plan.types), self.plan.equation
+        of_type = {name: each.of_type for name, each in equation.parameters.items()}
+        site = {
+            name: jnp.mean(value[types], 0, keepdims=True) if of_type[name] else value
+            for name, value in values.items()
         }
+        scalars = {
+            each.column: jnp.squeeze(site[name])
+            for name, each in equation.parameters.items()
+            if site[name].ndim < 2
+        }
+        known = equation.identifiable(site, self.plan.kT)
+        return scalars | {name: value[0] for name, value in known.items()}
 
     def _fresh_replicas(self, key: Array, parameters: dict, drawn: Drawn):
         keys = random.split(key, self.settings.windows)

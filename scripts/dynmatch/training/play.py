@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import random
 from tqdm import tqdm
 
-from dynmatch.dynamics.base import Equation
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.windows import Windows
 from dynmatch.storage.checkpoint import Resumable
@@ -75,7 +73,7 @@ def play(
                 bar.n = len(progress.history)
                 continue
             state = new_state
-            row = row_of(game.plan.equation, game.plan.kT, progress, metrics)
+            row = row_of(progress, metrics)
             progress.history.append(row)
             if resumable.due():
                 resumable.save(state, vars(progress))
@@ -129,21 +127,13 @@ def _second_chance(
     return state
 
 
-def row_of(
-    equation: Equation, kT: float, progress: Progress, metrics: Mapping[str, float]
-) -> dict[str, float | str]:
-    """A row of history.csv, with what trajectories determine of the mean site."""
-    values = {
-        name: np.array([metrics[each.column]]) if each.of_type else metrics[each.column]
-        for name, each in equation.parameters.items()
-    }
-    derived = equation.identifiable(values, kT)
+def row_of(progress: Progress, metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """A row of history.csv."""
     return {
         "update": len(progress.history) + 1,
         "phase": "game",
         "minutes": progress.seconds / 60,
         **metrics,
-        **{name: float(np.squeeze(value)) for name, value in derived.items()},
         "rate": progress.rate,
     }
 
@@ -151,5 +141,5 @@ def row_of(
 def _describe(metrics: Mapping[str, float]) -> str:
     return (
         f"score gap {metrics['score_gap']:.3g}, gradient norm {metrics['gradient_norm']:.3g}, "
-        f"gamma {metrics['gamma_amu_per_ps']:.3g} amu/ps"
+        f"gamma/alpha {metrics['gamma_over_alpha']:.3g} amu/ps"
     )

@@ -18,7 +18,13 @@ from jax import random
 from tqdm import tqdm
 
 from dynmatch.bottom_up import relative_entropy
-from dynmatch.dynamics.initial import einstein_friction, mean_mass, start_values
+from dynmatch.dynamics.base import Scale
+from dynmatch.dynamics.initial import (
+    einstein_friction,
+    force_frequency,
+    mean_mass,
+    start_values,
+)
 from dynmatch.dynamics.registry import card_of
 from dynmatch.model import Model
 from dynmatch.potentials.registry import TERMS
@@ -82,12 +88,19 @@ def train(
     kT = BOLTZMANN * temperature
     equation = equation_for(dynamics, settings)
     topology = trajectory.topology
+    own = getattr(settings, dynamics)
+    lags, smoothing = (
+        (own.lags, 0.0) if hasattr(own, "lags") else (settings.lags, settings.smoothing)
+    )
+    settings = replace(settings, lags=lags, smoothing=smoothing)
     data = windows_of(trajectory, settings.lags, settings.smoothing)
     form, parameters = start_potential(trajectory, kT, potential)
     mass = mean_mass(trajectory)
     plan = make_plan(equation, form, topology, kT, data, settings)
-    friction = einstein_friction(trajectory, kT)
-    begin = start_values(equation, friction, mass, settings.initial, seed)
+    frames = data.some_frames(20)
+    frequency = force_frequency(form, parameters, topology, frames, data.box, mass)
+    scale = Scale(mass, einstein_friction(trajectory, kT), frequency)
+    begin = start_values(equation, scale, settings.initial, seed)
     keys = {each.key: name for name, each in equation.parameters.items()}
     freeze = tuple(keys[key] for key in settings.freeze if key in keys)
     if structure_only:
@@ -96,7 +109,7 @@ def train(
         skipped = round(STRUCTURE_LAG / equation.time_step)
         plan = replace(plan, lag_steps=(), mean_steps=1, skipped=skipped, learned=())
         freeze = tuple(equation.parameters)
-        low = equation.initial(STRUCTURE_FRICTION * mass, mass)
+        low = equation.initial(replace(scale, friction=STRUCTURE_FRICTION * mass))
         begin = {name: jnp.log(jnp.asarray(value, jnp.float32)) for name, value in low.items()}
     classifier = form_of(form.sees).of(form, topology, settings.classifier)
     windows = data.take(data.starts[np.linspace(0, len(data.starts) - 1, 256).astype(int)])
