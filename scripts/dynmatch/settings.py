@@ -5,7 +5,7 @@ in Python and a config mean the same. Units: nm, ps, amu, kJ/mol, K.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self, get_type_hints
 
 
@@ -134,12 +134,16 @@ class LangevinSettings(Settings):
 
 @dataclass(frozen=True)
 class MemorySettings(Settings):
-    """`training.gle`: the generalised Langevin equation, and the windows it is taught on."""
+    """`training.gle`: the generalised Langevin equation, and what its training does otherwise than
+    that of the others."""
 
     time_step: float = 0.01
     exponentials: int = 2
     cosines: int = 1
     lags: tuple[float, ...] = (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 4.88)
+    smoothing: float = 0.0
+    updates: int = 200
+    windows: int = 8
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,12 @@ class TrainingSettings(Settings):
     ld: LangevinSettings = field(default_factory=LangevinSettings)
     gle: MemorySettings = field(default_factory=MemorySettings)
     threads: int = 1
+
+    def of_dynamics(self, name: str) -> "TrainingSettings":
+        """The settings of a training of one dynamics, with what its own section overrides."""
+        own = getattr(self, name)
+        common = {each.name for each in fields(self)} & {each.name for each in fields(own)}
+        return replace(self, **{key: getattr(own, key) for key in common})
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,7 @@ def train(
     kT = BOLTZMANN * temperature
     equation = equation_for(dynamics, settings)
     topology = trajectory.topology
-    own = getattr(settings, dynamics)
-    lags, smoothing = (
-        (own.lags, 0.0) if hasattr(own, "lags") else (settings.lags, settings.smoothing)
-    )
-    settings = replace(settings, lags=lags, smoothing=smoothing)
+    settings = settings.of_dynamics(dynamics)
     data = windows_of(trajectory, settings.lags, settings.smoothing)
     form, parameters = start_potential(trajectory, kT, potential)
     mass = mean_mass(trajectory)
