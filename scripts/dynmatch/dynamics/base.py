@@ -112,16 +112,16 @@ def per_site(value: Array, types: np.ndarray) -> Array:
 def exponents(
     equation: Equation, sizes: Mapping[str, int], frozen: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """For each value, the matrix (combinations, size) of d ln(combination)/d ln(value).
+    """For each value in `sizes`, the matrix (combinations, size) of d ln(combination)/d ln(value).
 
-    `sizes` are numbers of types, or 1; every type has combinations of its own. Columns of `frozen`
-    values are 0.
+    `sizes` are numbers of types, or 1; every type has combinations of its own, in the order of the
+    gauge. Columns of `frozen` values are 0.
     """
-    types = max(sizes.values())
-    rows = {name: [] for name in equation.parameters}
+    types = max(sizes.values(), default=1)
+    rows = {name: [] for name in sizes}
     for combination in equation.gauge.values():
-        for name, parameter in equation.parameters.items():
+        for name, blocks in rows.items():
             power = 0 if name in frozen else combination.get(name, 0)
-            shape = np.eye(types) if parameter.of_type else np.ones((types, 1))
-            rows[name].append(power * shape)
+            shape = np.eye(types) if equation.parameters[name].of_type else np.ones((types, 1))
+            blocks.append(power * shape)
     return {name: np.concatenate(blocks) for name, blocks in rows.items()}

@@ -47,9 +47,16 @@ from dynmatch.training.classifiers.base import (
     Standard,
     classifier_loss,
     joined,
+    standard_motion,
     standard_of,
 )
-from dynmatch.training.optimiser import generator_optimiser, of_values
+from dynmatch.training.optimiser import (
+    NaturalState,
+    changes_of_values,
+    natural_step,
+    potential_optimiser,
+    rate_of,
+)
 from dynmatch.training.state import Drawn, GameState
 
 MOVING_AVERAGE = 0.95
@@ -90,10 +97,8 @@ class Game:
 
     @cached_property
     def _optimiser(self) -> optax.GradientTransformation:
-        plan, settings = self.plan, self.settings
-        return generator_optimiser(
-            plan.equation, plan.potential, settings.rates, settings.updates, self.freeze
-        )
+        settings = self.settings
+        return potential_optimiser(self.plan.potential, settings.rates, settings.updates)
 
     @cached_property
     def _mesh(self):
@@ -108,7 +113,8 @@ class Game:
         return GameState(
             parameters=parameters,
             averaged=parameters,
-            moments=self._optimiser.init(parameters),
+            moments=self._optimiser.init(parameters["potential"]),
+            natural=NaturalState.start(self._coordinates(parameters)),
             classifier=variables,
             classifier_moments=self._classifier_optimiser.init(variables),
             replicas=self._fresh_replicas(first, parameters, drawn),
@@ -237,47 +243,89 @@ class Game:
     ):
         """The generator moves up the classifier's score."""
         number = state.update + 1
-        potential = self.plan.potential
-        values = _values(state.parameters)
-        up_values = jax.tree.map(jnp.zeros_like, values)
-        if frames.tangents is not None:
-            up_values = self._along_tangents(values, frames.tangents, cotangents)
-        up_potential = self._by_covariance(state.parameters["potential"], frames, scores)
-        smooth = jax.grad(potential.roughness)(state.parameters["potential"])
-        down = {
-            "potential": jax.tree.map(
-                lambda up, r: self.settings.roughness * r - up, up_potential, smooth
-            ),
-            "dynamics": jax.tree.map(jnp.negative, up_values),
+        potential, parameters = self.plan.potential, state.parameters
+        up = self._by_covariance(parameters["potential"], frames, scores)
+        smooth = jax.grad(potential.roughness)(parameters["potential"])
+        down = jax.tree.map(lambda up, r: self.settings.roughness * r - up, up, smooth)
+        steps, moments = self._optimiser.update(down, state.moments, parameters["potential"])
+        moved = {
+            "potential": jax.tree.map(lambda x, s: x + rate * s, parameters["potential"], steps)
         }
-        steps, moments = self._optimiser.update(down, state.moments, state.parameters)
-        steps = jax.tree.map(lambda s: rate * s, steps)
-        parameters = optax.apply_updates(state.parameters, steps)
+        natural = state.natural
+        moved["dynamics"] = parameters["dynamics"]
+        if frames.tangents is not None:
+            gradient, metric = self._along_tangents(frames, cotangents)
+            direction, natural = natural_step(natural, gradient, metric)
+            size = rate * rate_of(self.settings.rates.dynamics, self.settings.updates)(state.update)
+            moved["dynamics"] = self._moved(parameters["dynamics"], size * direction)
         # the mean of the second half: the last values alone still wander about it
         late = jnp.maximum(number - self.settings.updates // 2, 1)
         keep = 1.0 - 1.0 / late
-        averaged = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, parameters)
+        averaged = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.averaged, moved)
         metrics = {
             "gradient_norm": optax.tree.norm(down),
-            "roughness": potential.roughness(state.parameters["potential"]),
-        } | self._of_mean_site(values)
+            "roughness": potential.roughness(parameters["potential"]),
+        } | self._of_mean_site(_values(parameters))
         state = state._replace(
-            parameters=parameters, averaged=averaged, moments=moments, update=number
+            parameters=moved, averaged=averaged, moments=moments, natural=natural, update=number
         )
         return state, metrics
 
-    def _along_tangents(self, values: dict, tangents: Array, cotangents: Array) -> dict:
-        """The score's gradient with respect to the logarithms of all values."""
-        of_sites = jnp.einsum("wtnx,wptnx->pn", cotangents, tangents)
-        types = len(self.plan.potential.names)
-        of_types = jax.ops.segment_sum(of_sites.T, jnp.asarray(self.plan.types), types)
-        found, place = {}, 0
+    def _coordinates(self, parameters: dict) -> int:
+        """Number of logarithms that tangents are carried for, each type having its own."""
+        return sum(parameters["dynamics"][name].size for name in self.plan.learned)
+
+    def _along_tangents(self, frames: Frames, cotangents: Array) -> tuple[Array, Array]:
+        """The score's gradient (D,) with respect to what is carried, type by type, and its metric.
+
+        The metric is the Fisher information of the motion that the classifier is shown, as if its
+        vectors were normal and its scalars moved by their means: from their tangents.
+        """
+        types = jnp.asarray(self.plan.types)
+        own = jax.nn.one_hot(types, len(self.plan.potential.names), dtype=frames.means.dtype)
+        # (D, W, T, N, 3): those of one value for the sites of one type, the types running fastest
+        tangents = jnp.einsum("wptnx,na->pawtnx", frames.tangents, own)
+        tangents = tangents.reshape(-1, *frames.means.shape)
+        gradient = jnp.einsum("wtnx,dwtnx->d", cotangents, tangents)
+
+        def motion(means):
+            return standard_motion(self.standard, self._motion(means), self.form.types())
+
+        features, along = jax.linearize(motion, frames.means)
+        changes = jax.vmap(along)(tangents)
+        shifts = jnp.mean(changes.rank0, 1)  # (D, N, C)
+        spread = jnp.einsum("wnks,dwnkt->dnst", features.rank1, changes.rank1)
+        spread = (spread + jnp.swapaxes(spread, -1, -2)) / (3 * len(frames.means))
+        seen = jnp.asarray(self.form.types())
+        count = self.form.types().max() + 1
+        weight = jax.nn.one_hot(seen, count, dtype=spread.dtype) / jnp.bincount(seen, length=count)
+        shifts = jnp.einsum("dnc,na->dac", shifts, weight)
+        spread = jnp.einsum("dnst,na->dast", spread, weight)
+        metric = jnp.einsum("dac,eac->de", shifts, shifts)
+        return gradient, metric + 0.5 * jnp.einsum("dast,east->de", spread, spread)
+
+    def _moved(self, logs: dict[str, Array], change: Array) -> dict[str, Array]:
+        """The logarithms after a `change` (D,) of what is carried."""
+        moved, place, types = dict(logs), 0, len(self.plan.potential.names)
+        changes = {}
         for name in self.plan.learned:
-            shape = values[name].shape
-            size = math.prod(shape[1:])
-            found[name] = of_types[:, place : place + size].reshape(shape)
+            size = logs[name].size
+            # the types run fastest
+            own = change[place : place + size].reshape(-1, types).T
+            changes[name] = own.reshape(logs[name].shape)
             place += size
-        return of_values(self.plan.equation, found, values)
+        equation = self.plan.equation
+        if equation.gauge:
+            matrix, names = changes_of_values(equation, self.freeze, types)
+            combined = jnp.concatenate([changes[name] for name in self.plan.learned])
+            parts = jnp.asarray(matrix, change.dtype) @ combined
+            sizes = np.cumsum([logs[name].size for name in names])[:-1]
+            pieces = jnp.split(parts, sizes)
+            changes = {n: x.reshape(logs[n].shape) for n, x in zip(names, pieces, strict=True)}
+        for name, each in changes.items():
+            if name not in self.freeze:
+                moved[name] = logs[name] + each
+        return moved
 
     def _by_covariance(self, parameters: dict, frames: Frames, scores: Array) -> dict:
         """The gradient of the mean of `scores` (W,) with respect to the potential's parameters."""

@@ -1,13 +1,11 @@
-"""How the generator's parameters move: Adam by group, the dynamics in what can be identified."""
+"""How the generator's parameters move: Adam by group, the dynamics by the natural gradient."""
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from dynmatch.dynamics.base import Equation, exponents
 from dynmatch.potentials.sum import Potential
@@ -15,113 +13,86 @@ from dynmatch.settings import Rates
 
 WARM_UP = 15
 """Updates over which the rates of the generator rise."""
+DAMPING = 0.01
+"""Of the metric of the dynamics, relative to its mean eigenvalue: what hardly shows in the windows
+moves hardly."""
+MEMORY = 0.8
+"""Weight of the past in the direction of the dynamics."""
+LONG_MEMORY = 0.95
+"""The same for its metric and its size."""
 
 
-def generator_optimiser(
-    equation: Equation,
-    potential: Potential,
-    rates: Rates,
-    updates: int,
-    freeze: tuple[str, ...],
+def rate_of(rate: float, updates: int) -> optax.Schedule:
+    """The rate rises over the first updates, while the classifier learns what to look at, and falls
+    on the square of a cosine: towards the end nearly as 1/n, so that the noise of single batches,
+    which normalisation keeps as large as the signal, averages out."""
+    warm_up = min(WARM_UP, updates // 4)
+    return optax.warmup_cosine_decay_schedule(0.0, rate, warm_up, updates)
+
+
+def potential_optimiser(
+    potential: Potential, rates: Rates, updates: int
 ) -> optax.GradientTransformation:
-    """Adam per group of the potential's parameters, `shared_adam` for the dynamics.
+    """Adam per group of the potential's parameters; gradients are clipped per group."""
 
-    The rates rise over the first updates, while the classifier learns what to look at, and fall on
-    the square of a cosine: towards the end nearly as 1/n, so that the noise of single batches,
-    which Adam's normalisation keeps as large as the signal, averages out. Gradients are clipped
-    per group.
-    """
-
-    def group(rate, scale):
-        schedule = optax.warmup_cosine_decay_schedule(
-            0.0, rate, min(WARM_UP, updates // 4), updates
-        )
+    def group(name):
         return optax.chain(
-            optax.clip_by_global_norm(1.0), scale, optax.scale_by_learning_rate(schedule)
+            optax.clip_by_global_norm(1.0),
+            optax.scale_by_adam(b1=0.8, b2=0.99),
+            optax.scale_by_learning_rate(rate_of(getattr(rates, name), updates)),
         )
 
-    adam = optax.scale_by_adam(b1=0.8, b2=0.99)
-    groups = {name: group(getattr(rates, name), adam) for name in potential.groups}
-    moved = adam
-    if equation.gauge:
-        directions = identifiable_directions(equation, freeze, len(potential.names))
-        moved = optax.chain(directions, shared_adam(b1=0.8, b2=0.99))
-    groups["dynamics"] = group(rates.dynamics, moved)
-
-    def labels(parameters):
-        return {
-            "potential": {name: name for name in parameters["potential"]},
-            "dynamics": "dynamics",
-        }
-
-    return optax.partition(groups, labels)
+    groups = {name: group(name) for name in potential.groups}
+    return optax.partition(groups, dict(zip(groups, groups, strict=True)))
 
 
-def identifiable_directions(
-    equation: Equation, freeze: tuple[str, ...], types: int = 1
-) -> optax.GradientTransformation:
-    """Precondition the gradient of the logarithms by the metric of what can be seen.
+class NaturalState(NamedTuple):
+    """Running means: of the metric (D, D), of the direction (D,), and of its squared length."""
 
-    Trajectories determine the combinations u of the equation's `gauge`, for every type of site.
-    With J the Jacobian of u, steepest ascent in u is (J^T J)^+ times the gradient: a step in alpha
-    for the sake of gamma/alpha takes m along, and the direction that changes nothing is not walked
-    at all. Frozen values are columns of zeros in J, and stay.
-    """
-    sizes = {name: types if each.of_type else 1 for name, each in equation.parameters.items()}
-    columns = exponents(equation, sizes, freeze)
-    # the leaves of a dictionary come in the order of its sorted keys
-    jacobian = np.concatenate([columns[name] for name in sorted(columns)], 1)
-    metric = np.linalg.pinv(jacobian.T @ jacobian).astype(np.float32)
-
-    def update(gradient, state, parameters=None):
-        vector, restore = ravel_pytree(gradient)
-        return restore(metric @ vector), state
-
-    return optax.GradientTransformation(lambda parameters: optax.EmptyState(), update)
-
-
-def of_values(
-    equation: Equation, carried: dict[str, Array], values: dict[str, Array]
-) -> dict[str, Array]:
-    """The gradient with respect to the logarithms of all values, from that of those `carried`.
-
-    The others occur in combinations of the equation's `gauge` only, each of which has one value
-    that is carried, to the power of 1: what they change is told by it.
-    """
-    found = {name: jnp.zeros_like(value) for name, value in values.items()} | carried
-    for combination in equation.gauge.values():
-        (carrier,) = combination.keys() & carried.keys()
-        for name, power in combination.items():
-            if name != carrier:
-                share = power * carried[carrier]
-                shared = not equation.parameters[name].of_type
-                found[name] = found[name] + (jnp.sum(share) if shared else share)
-    return found
-
-
-class SharedAdamState(NamedTuple):
     count: Array
-    mean: optax.Updates
+    metric: Array
+    direction: Array
     square: Array
 
+    @classmethod
+    def start(cls, size: int) -> "NaturalState":
+        zero = jnp.zeros(size, jnp.float32)
+        return cls(jnp.int32(0), jnp.zeros((size, size), jnp.float32), zero, jnp.float32(0.0))
 
-def shared_adam(b1: float, b2: float) -> optax.GradientTransformation:
-    """Adam with one second moment for all parameters: the steps keep the gradient's direction.
 
-    The logarithms of the values have no scales of their own that would need equalising. Plain Adam
-    would move the one that the windows say nothing about as fast as the others, on noise alone.
+def natural_step(state: NaturalState, gradient: Array, metric: Array) -> tuple[Array, NaturalState]:
+    """A step of unit length on average, in the metric of what the windows show.
+
+    gradient (D,) of the score and metric (D, D), both with respect to D logarithms. The natural
+    gradient, metric^-1 gradient (S. Amari, Neural Comput. 10, 251 (1998),
+    doi:10.1162/089976698300017746), does not depend on how the dynamics is parametrised: what the
+    windows cannot tell from one another is not walked for the sake of noise, and correlated
+    parameters do not hinder one another. Its length is taken out by a running mean, as Adam does.
     """
+    count = state.count + 1
+    keep = jnp.minimum(LONG_MEMORY, 1 - 1 / count)
+    metric = keep * state.metric + (1 - keep) * metric
+    size = len(metric)
+    damped = metric + (DAMPING * jnp.trace(metric) / size + 1e-12) * jnp.eye(size)
+    step = jnp.linalg.solve(damped, gradient)
+    square = LONG_MEMORY * state.square + (1 - LONG_MEMORY) * jnp.dot(step, gradient)
+    direction = MEMORY * state.direction + (1 - MEMORY) * step
+    length = jnp.sqrt(square / (1 - LONG_MEMORY**count)) + 1e-12
+    unit = direction / (1 - MEMORY**count) / length
+    return unit, NaturalState(count, metric, direction, square)
 
-    def init(parameters):
-        zeros = jax.tree.map(jnp.zeros_like, parameters)
-        return SharedAdamState(jnp.int32(0), zeros, jnp.float32(0.0))
 
-    def update(gradient, state, parameters=None):
-        count = state.count + 1
-        mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, gradient)
-        square = b2 * state.square + (1 - b2) * optax.tree.norm(gradient) ** 2
-        scale = jnp.sqrt(square / (1 - b2**count)) + 1e-12
-        step = jax.tree.map(lambda m: m / (1 - b1**count) / scale, mean)
-        return step, SharedAdamState(count, mean, square)
+def changes_of_values(
+    equation: Equation, freeze: tuple[str, ...], types: int
+) -> tuple[np.ndarray, list[str]]:
+    """The matrix (V, D) from changes of what is carried to those of the logarithms of all values of
+    the equation's gauge, and the order of these.
 
-    return optax.GradientTransformation(init, update)
+    Trajectories determine the combinations u of the `gauge` only, for every type of site. With J
+    the Jacobian of u, the least change of the values that changes u by du is J^+ du. Frozen values
+    are columns of zeros in J, and stay.
+    """
+    names = sorted({name for each in equation.gauge.values() for name in each})
+    sizes = {name: types if equation.parameters[name].of_type else 1 for name in names}
+    columns = exponents(equation, sizes, freeze)
+    return np.linalg.pinv(np.concatenate([columns[name] for name in names], 1)), names

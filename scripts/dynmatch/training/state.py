@@ -9,6 +9,7 @@ from jax import Array
 
 from dynmatch.settings import TrainingSettings
 from dynmatch.sites.windows import Batch, Windows
+from dynmatch.training.optimiser import NaturalState
 
 
 class Drawn(NamedTuple):
@@ -26,6 +27,7 @@ class GameState(NamedTuple):
     parameters: dict
     averaged: dict
     moments: optax.OptState
+    natural: NaturalState
     classifier: dict
     classifier_moments: optax.OptState
     replicas: tuple

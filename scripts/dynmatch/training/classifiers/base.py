@@ -107,23 +107,31 @@ def joined(
     standard: Standard, structure: Features, motion: Features, types: np.ndarray
 ) -> Features:
     """Both, standardised, of windows (..., N, ...), as the network takes them."""
-    if len(standard.mean0) == 1:
-        own = jax.tree.map(lambda a: a[0], standard)
-        scale1, scale2 = own.scale1, own.scale2
+    own = _of_sites(standard, types)
+    moved = standard_motion(standard, motion, types)
+    return Features(
+        jnp.concatenate([(structure.rank0 - own.mean0) / own.scale0, moved.rank0], -1),
+        jnp.concatenate([structure.rank1 / own.scale1[..., None, :], moved.rank1], -1),
+        structure.rank2 / own.scale2[..., None, :],
+    )
+
+
+def standard_motion(standard: Standard, motion: Features, types: np.ndarray) -> Features:
+    """The standardised motion of windows (..., N, ...)."""
+    own = _of_sites(standard, types)
+    scalars = (motion.rank0 - own.motion_mean0) / own.motion_scale0
+    if own.whitening.ndim == 2:
         vectors = motion.rank1 @ own.whitening
     else:
-        own = jax.tree.map(lambda a: a[jnp.asarray(types)], standard)
-        scale1, scale2 = own.scale1[:, None], own.scale2[:, None]
         vectors = jnp.einsum("...nks,nst->...nkt", motion.rank1, own.whitening)
-    scalars = (
-        (structure.rank0 - own.mean0) / own.scale0,
-        (motion.rank0 - own.motion_mean0) / own.motion_scale0,
-    )
-    return Features(
-        jnp.concatenate(scalars, -1),
-        jnp.concatenate([structure.rank1 / scale1, vectors], -1),
-        structure.rank2 / scale2,
-    )
+    return Features(scalars, vectors, motion.rank2)
+
+
+def _of_sites(standard: Standard, types: np.ndarray) -> Standard:
+    """`standard` of every site (N, ...), or of all where there is one type."""
+    if len(standard.mean0) == 1:
+        return jax.tree.map(lambda a: a[0], standard)
+    return jax.tree.map(lambda a: a[jnp.asarray(types)], standard)
 
 
 def gradient_penalty(network: nn.Module, variables: dict, features: Features) -> Array:
