@@ -166,7 +166,9 @@ def test_the_kernel_is_that_of_the_auxiliary_variables(values, number):
     whole = mass / np.linalg.inv(a)[0, 0]
     assert float(EQUATION.friction(values)[number]) == pytest.approx(whole, rel=1e-9)
     for omega in (0.0, 1.0, 10.0, 33.0, 100.0):
-        response = a[0, 1:] @ np.linalg.solve(a[1:, 1:] + 1j * omega * np.eye(len(a) - 1), -a[1:, 0])
+        response = a[0, 1:] @ np.linalg.solve(
+            a[1:, 1:] + 1j * omega * np.eye(len(a) - 1), -a[1:, 0]
+        )
         assert response.real > 0
 
 
