@@ -13,11 +13,10 @@ from openmm import app, unit
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.trajectory import read
+from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
 from dynmatch.systems.all_atom.simulation import ReferenceSettings, assemble, produce, segments
 from dynmatch.systems.molecule.build import build_molecule
 from dynmatch.systems.molecule.checks import assess
-from dynmatch.systems.water.box import masses
-from dynmatch.systems.water.checks import degrees_of_freedom
 from dynmatch.units import AMU_PER_NM3
 from tests.helpers.rule_files import ROOT
 
