@@ -1,3 +1,7 @@
+BASELINE_METHODS = choices("baselines", "methods")
+BASELINE_DYNAMICS = choices("baselines", "dynamics")
+
+
 rule baseline:
     input:
         projected="<results>/{system}/projected.h5",

@@ -6,10 +6,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from dynmatch.workflow.config import baselines_of, check_gpu, check_writable, complete, models_of
-from dynmatch.workflow.config import BASELINE_DYNAMICS, BASELINE_METHODS, mapping_of, seeds_of
+from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
 from dynmatch.errors import DynmatchError
 from dynmatch.runtime.source_closure import closure, imports
+from dynmatch.systems import registry as kinds
+from dynmatch.workflow.config import baselines_of, check_writable, complete, models_of, seeds_of
+from dynmatch.workflow.devices import check_gpu, gpus_here, on_gpu
+from dynmatch.workflow.schema import choices
 
 try:
     config = complete(config)
@@ -18,13 +21,18 @@ except DynmatchError as error:
     sys.exit(f"error: {error}")
 
 SYSTEMS = list(config["systems"])
-WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
-OWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "trajectory"]
-KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
-MOLECULE_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "molecule"]
-LIQUID_SYSTEMS = [name for name in SYSTEMS if name not in MOLECULE_SYSTEMS]
+CARDS = {name: kinds.card_of(config["systems"][name]["kind"]) for name in SYSTEMS}
+SYSTEMS_OF = {
+    kind: [name for name in SYSTEMS if config["systems"][name]["kind"] == kind]
+    for kind in kinds.SYSTEMS
+}
+ANALYSED = {
+    analysis: [name for name in SYSTEMS if CARDS[name].analysis == analysis]
+    for analysis in ("liquid", "molecule")
+}
 TRAINED = {name: models_of(config, name) for name in SYSTEMS}
 MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}
+TRUTH = {name: CARDS[name].truth(config["systems"][name]) for name in SYSTEMS}
 RUNS = [
     (system, model, seed)
     for system in SYSTEMS
@@ -45,34 +53,46 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def library(script):
-    """scripts/{script}.py and the files of the library that it rests on, for a rule's input.
+def library(script, *modules):
+    """scripts/{script}.py and the files of the library that it and `modules` rest on, for a rule's
+    input; `modules` are dotted names of those that the script loads by name.
 
     The script is among them because snakemake compares inputs by content, but scripts by time.
     """
     path = Path(workflow.basedir) / "scripts" / f"{script}.py"
-    return [os.path.relpath(file) for file in (path, *closure(imports(path)))]
+    return [os.path.relpath(file) for file in (path, *closure(imports(path).union(modules)))]
+
+
+def modules_of(wildcards):
+    """Modules that a model of a system is loaded from by name: of its potential, its dynamics."""
+    return (
+        *CARDS[wildcards.system].modules,
+        DYNAMICS[dynamics_of(wildcards.model)].module,
+    )
+
+
+def reference_memory(system):
+    """MB for positions, velocities and forces of all sites in single precision."""
+    reference = system["reference"]
+    sites = kinds.card_of(system["kind"]).sites(system)
+    frames = reference["replicas"] * reference["length"] / reference["frame_spacing"]
+    return 1000 + round(36e-6 * sites * frames)
 
 
 def validation_memory(wildcards, input):
     """MB for a validation: positions and velocities in single precision, thrice while joined."""
     system = config["systems"][wildcards.system]
-    if system["kind"] == "trajectory":
+    sites = CARDS[wildcards.system].sites(system)
+    if sites is None:
         # the number of sites stands in the file only
         return 2000 + round(10 * input.size_mb)
-    reference, settings = system["reference"], system["validation"]
-    sites = {
-        "water": lambda: reference["molecules"],
-        "known": lambda: reference["sites"],
-        "molecule": lambda: len(reference["sites"]),
-    }[system["kind"]]()
+    settings = system["validation"]
     frames = settings["replicas"] * settings["length"] / settings["frame_spacing"]
     return 2000 + round(input.size_mb + 72e-6 * sites * frames)
 
 
-def molecule_topology(wildcards):
-    """The PDB file of a molecule, from the working directory, or one that comes with the workflow."""
-    path = config["systems"][wildcards.system]["reference"]["topology"]
+def shipped(path):
+    """A file from the working directory or, where there is none, one that comes with the workflow."""
     return path if os.path.exists(path) else os.path.relpath(Path(workflow.basedir) / path)
 
 
@@ -80,6 +100,6 @@ def check_devices():
     """Before the first job of a local run: is there a GPU where the config asks for one?"""
     if workflow.local_exec:
         try:
-            check_gpu(config)
+            check_gpu(config, gpus_here())
         except DynmatchError as error:
             sys.exit(f"error: {error}")

@@ -28,9 +28,9 @@ rule figure:
         gpu=0,
     params:
         tables=lambda wildcards: FIGURE_TABLES[wildcards.figure],
-        kind=lookup(dpath="systems/{system}/kind", within=config),
+        reference=lambda wildcards: CARDS[wildcards.system].label,
+        truth=lambda wildcards: TRUTH[wildcards.system],
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
-        reference=lookup(dpath="systems/{system}/reference", within=config),
         lags=lookup(dpath="systems/{system}/training/lags", within=config),
         cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config, default=None),
     message:
@@ -62,7 +62,7 @@ rule snapshot:
     benchmark:
         "<benchmarks>/figures/{system}-snapshot.tsv"
     wildcard_constraints:
-        system=one_of(WATER_SYSTEMS),
+        system=one_of([name for name in SYSTEMS if CARDS[name].box_of_atoms]),
     conda:
         "../envs/analysis.yaml"
     threads: 1

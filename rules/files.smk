@@ -113,13 +113,13 @@ def figure_files():
     compared where there are baselines, atoms shown where they were simulated, and only a user's
     own sites may be of several types; a molecule has figures of its own."""
     special = {
-        **dict.fromkeys(FIGURE_TABLES, LIQUID_SYSTEMS),
-        **dict.fromkeys(MOLECULE_FIGURES, MOLECULE_SYSTEMS),
+        **dict.fromkeys(FIGURE_TABLES, ANALYSED["liquid"]),
+        **dict.fromkeys(MOLECULE_FIGURES, ANALYSED["molecule"]),
         "diagnostics": SYSTEMS,
         "msd": SYSTEMS,
-        "snapshot": WATER_SYSTEMS,
-        "sites": OWN_SYSTEMS,
-        "recovery": KNOWN_SYSTEMS,
+        "snapshot": [name for name in SYSTEMS if CARDS[name].box_of_atoms],
+        "sites": [name for name in SYSTEMS if CARDS[name].several_types],
+        "recovery": [name for name in SYSTEMS if TRUTH[name]],
         "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
     }
     return [

@@ -9,7 +9,7 @@ rule reference_observables:
     benchmark:
         "<benchmarks>/observables/{system}-reference.tsv"
     wildcard_constraints:
-        system=one_of(LIQUID_SYSTEMS),
+        system=one_of(ANALYSED["liquid"]),
     conda:
         "../envs/analysis.yaml"
     threads: 1

@@ -27,19 +27,13 @@ rule summary:
                 "cutoff": config["systems"][name]["potential"]["cutoff"],
                 "first_lag": min(config["systems"][name]["training"]["lags"]),
             }
-            for name in LIQUID_SYSTEMS
+            for name in ANALYSED["liquid"]
         },
         timescale_lags={
             name: config["systems"][name]["observables"]["timescale_lag"]
-            for name in MOLECULE_SYSTEMS
+            for name in ANALYSED["molecule"]
         },
-        known={
-            name: {
-                "temperature": config["systems"][name]["temperature"],
-                "reference": config["systems"][name]["reference"],
-            }
-            for name in KNOWN_SYSTEMS
-        },
+        truth=TRUTH,
     message:
         "Comparing the models with the reference"
     script:

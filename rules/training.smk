@@ -12,7 +12,7 @@ rule training:
     benchmark:
         "<benchmarks>/training/{system}-{model}-{seed}.tsv"
     wildcard_constraints:
-        model="bd|ld",
+        model=one_of(DYNAMICS),
     conda:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/training/threads", within=config)
@@ -26,7 +26,9 @@ rule training:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
         training=lookup(dpath="systems/{system}/training", within=config),
-        mapping=lambda wildcards: mapping_of(config["systems"][wildcards.system]),
+        mapping=lambda wildcards: CARDS[wildcards.system].mapping(
+            config["systems"][wildcards.system]
+        ),
         device=config["device"],
         # not an output: snakemake removes the outputs of a job that was killed
         checkpoint=lambda wildcards, output: str(Path(output.model).with_name("checkpoint")),

@@ -3,10 +3,7 @@
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.recovery import parameters
 from dynmatch.plotting.tables import Results, collect
-from dynmatch.summary.liquid import true_parameters
 from dynmatch.workflow.log import rule_log
-
-REFERENCE_NAMES = {"water": "AA", "known": "truth", "trajectory": "AA", "molecule": "AA"}
 
 
 def main(snakemake) -> None:
@@ -16,14 +13,13 @@ def main(snakemake) -> None:
         table = tables["summary"]
         tables["summary"] = table[table["system"] == snakemake.wildcards.system]
     if snakemake.wildcards.figure == "recovery":
-        truth = true_parameters(params.temperature, params.reference)
-        tables["parameters"] = parameters(tables["model"], truth)
+        tables["parameters"] = parameters(tables["model"], params.truth)
     results = Results(
         tables,
         tuple(params.lags),
         params.temperature,
         params.cutoff,
-        REFERENCE_NAMES[params.kind],
+        params.reference,
     )
     render(snakemake.wildcards.figure, results, snakemake.output.pdf, snakemake.output.png)
 

@@ -11,7 +11,6 @@ from dynmatch.summary.liquid import (
     reference_rows,
     summary,
     trained_rows,
-    true_parameters,
 )
 from dynmatch.summary.molecule import molecule_rows
 from dynmatch.workflow.log import rule_log
@@ -19,12 +18,12 @@ from dynmatch.workflow.log import rule_log
 
 def main(snakemake) -> None:
     files, params = snakemake.input, snakemake.params
-    rows, reference, truth = {}, {}, {}
+    rows, reference, expected = {}, {}, {}
     for system, samples, diffusion in zip(
         params.names, files.reference_samples, files.reference_diffusion, strict=True
     ):
-        reference[system], truth[system] = dict(np.load(samples)), pd.read_csv(diffusion)
-        rows[system, "reference", ""] = reference_rows(truth[system])
+        reference[system], expected[system] = dict(np.load(samples)), pd.read_csv(diffusion)
+        rows[system, "reference", ""] = reference_rows(expected[system])
     for (system, model, seed), samples, diffusion, trained in zip(
         params.runs,
         files.samples,
@@ -35,7 +34,7 @@ def main(snakemake) -> None:
         with open(trained, encoding="utf-8") as file:
             parameters = yaml.safe_load(file)
         observed = dict(np.load(samples))
-        tables = pd.read_csv(diffusion), truth[system]
+        tables = pd.read_csv(diffusion), expected[system]
         if system in params.timescale_lags:
             lag = params.timescale_lags[system]
             rows[system, model, str(seed)] = [
@@ -50,10 +49,9 @@ def main(snakemake) -> None:
             parameters,
             **params.systems[system],
         )
-        if system in params.known:
-            known = true_parameters(**params.known[system])
+        if params.truth[system]:
             rows[system, model, str(seed)] += recovery_rows(
-                observed, reference[system], parameters, known
+                observed, reference[system], parameters, params.truth[system]
             )
     with replacing(snakemake.output.summary) as path:
         summary(rows).to_csv(path, index=False, float_format="%.6g")

@@ -12,7 +12,6 @@ import pandas as pd
 
 from dynmatch.observables.msd import longest_reliable_lag, msd_table
 from dynmatch.statistics import jackknife_error, mean_and_error
-from dynmatch.units import BOLTZMANN
 
 COLUMNS = ["system", "model", "seed", "observable", "metric", "value", "error"]
 
@@ -149,18 +148,6 @@ def trained_rows(trained: Mapping) -> list[Row]:
         for (observable, metric), key in TRAINED.items()
         if trained.get(key) is not None
     ]
-
-
-def true_parameters(temperature: float, reference: Mapping) -> dict[str, float]:
-    """What can be identified of a reference of kind known, by the names of model.yaml.
-
-    temperature in K, `reference` the section of its config; a Brownian reference has no mass.
-    """
-    gamma = reference["gamma"]
-    truth = {"d0_nm2_per_ps": BOLTZMANN * temperature / gamma, "gamma_over_alpha": gamma}
-    if reference["dynamics"] == "ld":
-        truth["mass_over_alpha2"] = reference["mass"]
-    return truth
 
 
 def recovery_rows(

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from dynmatch.dynamics import dynamics as engine
 from dynmatch.dynamics.dynamics import Dynamics
+from dynmatch.dynamics.registry import card_of
 from dynmatch.sites.trajectory import SiteTrajectory, site_topology
 from dynmatch.units import BOLTZMANN
 
@@ -42,9 +43,9 @@ STRENGTH, RANGE, WIDTH, COSINE = 60.0, 0.42, 0.2, -1.0 / 3.0
 class KnownReference:
     """How the fluid is simulated; nm, ps, amu, K.
 
-    `cutoff` is that of the Morse term, `density` a number density, `dynamics` "bd" or "ld" (a
-    Brownian site has no mass in its motion). `equilibration` and `length` are those of each
-    replica.
+    `cutoff` is that of the Morse term, `density` a number density, `dynamics` a name of
+    `dynamics.registry` (a Brownian site has no mass in its motion). `equilibration` and `length`
+    are those of each replica.
     """
 
     temperature: float
@@ -84,7 +85,8 @@ def energy(positions: Array, box: Array, cutoff: float) -> Array:
 
 
 def simulate(settings: KnownReference) -> SiteTrajectory:
-    """Independent replicas of the fluid, with forces and, for "ld", velocities."""
+    """Independent replicas of the fluid, with forces, and velocities where there are any."""
+    has_velocities = card_of(settings.dynamics).velocities
     edge = (settings.sites / settings.density) ** (1 / 3)
     box = jnp.full(3, edge, jnp.float32)
     truth = Dynamics(*jnp.float32([settings.gamma, 1.0, settings.mass]))
@@ -108,7 +110,7 @@ def simulate(settings: KnownReference) -> SiteTrajectory:
 
         def one(state):
             state = lax.fori_loop(0, steps, lambda _, s: generator.step(truth, s), state)
-            return state, engine.velocity(truth, state) if settings.dynamics == "ld" else None
+            return state, engine.velocity(truth, state) if has_velocities else None
 
         return lax.map(one, states)
 
@@ -117,7 +119,7 @@ def simulate(settings: KnownReference) -> SiteTrajectory:
     frames = round(settings.length / settings.frame_spacing)
     shape = (settings.replicas, frames, settings.sites, 3)
     positions, forces = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    velocities = np.empty(shape, np.float32) if settings.dynamics == "ld" else None
+    velocities = np.empty(shape, np.float32) if has_velocities else None
     for number in tqdm(range(-skipped, frames), desc="known reference", unit="frame"):
         states, v = next_frame(states)
         if number >= 0:

@@ -8,20 +8,12 @@ rule known_reference:
     benchmark:
         "<benchmarks>/known_reference/{system}.tsv"
     wildcard_constraints:
-        system=one_of(KNOWN_SYSTEMS),
+        system=one_of(SYSTEMS_OF["known"]),
     conda:
-        "../envs/jax.yaml"
+        "../../envs/jax.yaml"
     threads: 1
     resources:
-        # positions, velocities and forces of all sites in single precision
-        mem_mb=lambda wildcards: 1000
-        + round(
-            36e-6
-            * config["systems"][wildcards.system]["reference"]["sites"]
-            * config["systems"][wildcards.system]["reference"]["replicas"]
-            * config["systems"][wildcards.system]["reference"]["length"]
-            / config["systems"][wildcards.system]["reference"]["frame_spacing"]
-        ),
+        mem_mb=lambda wildcards: reference_memory(config["systems"][wildcards.system]),
         runtime=60,
         gpu=0,
     params:
@@ -30,4 +22,4 @@ rule known_reference:
     message:
         "Simulating {wildcards.system}, a fluid of known parameters"
     script:
-        "../scripts/known_reference.py"
+        "../../scripts/known_reference.py"
