@@ -8,6 +8,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.registry import ANALYSES
+from dynmatch.plotting.captions import caption
+from dynmatch.plotting.registry import BASELINES, FIGURES, SUMMARY, TABLES, TRUTH, TYPES, figures_of
 from dynmatch.runtime.source_closure import closure, imports
 from dynmatch.systems import registry as kinds
 from dynmatch.workflow.config import baselines_of, check_writable, complete, models_of, seeds_of
@@ -28,11 +31,12 @@ SYSTEMS_OF = {
 }
 ANALYSED = {
     analysis: [name for name in SYSTEMS if CARDS[name].analysis == analysis]
-    for analysis in ("liquid", "molecule")
+    for analysis in ANALYSES
 }
 TRAINED = {name: models_of(config, name) for name in SYSTEMS}
 MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}
-TRUTH = {name: CARDS[name].truth(config["systems"][name]) for name in SYSTEMS}
+TRUTHS = {name: CARDS[name].truth(config["systems"][name]) for name in SYSTEMS}
+IN_BOXES = [name for name in SYSTEMS if CARDS[name].box_of_atoms]
 RUNS = [
     (system, model, seed)
     for system in SYSTEMS
@@ -69,6 +73,19 @@ def modules_of(wildcards):
         *CARDS[wildcards.system].modules,
         DYNAMICS[dynamics_of(wildcards.model)].module,
     )
+
+
+def value_of(name, key):
+    """The value at a dotted key of a system's config."""
+    value = config["systems"][name]
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def compared_by(name):
+    """What the summary's rows of a system depend on, by dotted key."""
+    return {key: value_of(name, key) for key in ANALYSES[CARDS[name].analysis].compares_by}
 
 
 def reference_memory(system):

@@ -63,9 +63,9 @@ rule molecule_projection:
 rule molecule_reference_observables:
     input:
         trajectory="<results>/{system}/projected.h5",
-        code=library("molecule_observables"),
+        code=library("observables", *ANALYSES["molecule"].modules),
     output:
-        **observable_files("<results>/{system}/reference", MOLECULE_OBSERVABLES),
+        **observable_files("<results>/{system}/reference", ANALYSES["molecule"]),
     log:
         "<logs>/observables/{system}-reference.log",
     benchmark:
@@ -80,20 +80,22 @@ rule molecule_reference_observables:
         runtime=60,
         gpu=0,
     params:
+        analysis="molecule",
+        lags=[],
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         observables=lookup(dpath="systems/{system}/observables", within=config),
     message:
         "Observables of the torsions of the reference of {wildcards.system}"
     script:
-        "../../scripts/molecule_observables.py"
+        "../../scripts/observables.py"
 
 
 use rule molecule_reference_observables as molecule_observables with:
     input:
         trajectory="<results>/{system}/{model}/seed-{seed}/trajectory.h5",
-        code=library("molecule_observables"),
+        code=library("observables", *ANALYSES["molecule"].modules),
     output:
-        **observable_files("<results>/{system}/{model}/seed-{seed}", MOLECULE_OBSERVABLES),
+        **observable_files("<results>/{system}/{model}/seed-{seed}", ANALYSES["molecule"]),
     log:
         "<logs>/observables/{system}-{model}-{seed}.log",
     benchmark:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.adf import adf
+from dynmatch.observables.analysis import observe
 from dynmatch.observables.frames import log_lags, thinned
 from dynmatch.observables.free_energy import free_energy_q, free_energy_r_theta, pmf
 from dynmatch.observables.msd import (
@@ -23,10 +24,10 @@ from dynmatch.observables.msd import (
 from dynmatch.observables.rdf import rdf
 from dynmatch.observables.scattering import scattering
 from dynmatch.observables.survival import survival
-from dynmatch.observables.tables import observe
 from dynmatch.observables.tetrahedral import tetrahedral, tetrahedral_order
 from dynmatch.observables.vacf import vacf
 from dynmatch.observables.van_hove import van_hove
+from dynmatch.settings import ObservableSettings
 from dynmatch.sites.trajectory import SiteTrajectory, site_topology
 from dynmatch.units import BOLTZMANN
 
@@ -390,15 +391,15 @@ def test_survival_equals_the_direct_sum():
 # the set as a whole
 
 
-SETTINGS = {
-    "structure_spacing": 1.0,
-    "rdf_bin": 0.01,
-    "shell_cutoff": 0.35,
-    "vacf_length": 2.0,
-    "msd_length": 50.0,
-    "scattering_k": [8.0, 16.0],
-    "van_hove_lags": [1.0, 5.0],
-}
+SETTINGS = ObservableSettings(
+    structure_spacing=1.0,
+    rdf_bin=0.01,
+    shell_cutoff=0.35,
+    vacf_length=2.0,
+    msd_length=50.0,
+    scattering_k=(8.0, 16.0),
+    van_hove_lags=(1.0, 5.0),
+)
 
 
 def liquid(replicas: int) -> SiteTrajectory:
@@ -410,7 +411,7 @@ def liquid(replicas: int) -> SiteTrajectory:
 
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_one_reference_and_several_replicas_take_the_same_code(replicas):
-    tables, samples = observe(liquid(replicas), 300.0, SETTINGS, [5.0, 7.5])
+    tables, samples = observe("liquid", liquid(replicas), 300.0, SETTINGS, [5.0, 7.5])
     columns = {name: ",".join(table) for name, table in tables.items()}
     assert columns == {
         "rdf": "r_nm,rdf,error",
@@ -446,13 +447,13 @@ def test_thinning_starts_anew_in_every_replica():
     [
         ({"structure_spacing": 0.7}, "structure_spacing: 0.7 ps"),
         ({"shell_cutoff": 0.8}, "shell_cutoff: 0.8 nm is beyond half the box; take at most 0.7"),
-        ({"van_hove_lags": [0.75]}, "van_hove_lags: 0.75 ps"),
-        ({"van_hove_lags": [400.0]}, "van_hove_lags: 400 ps is not shorter"),
+        ({"van_hove_lags": (0.75,)}, "van_hove_lags: 0.75 ps"),
+        ({"van_hove_lags": (400.0,)}, "van_hove_lags: 400 ps is not shorter"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(change, message):
     with pytest.raises(DynmatchError, match=message):
-        observe(liquid(1), 300.0, SETTINGS | change)
+        observe("liquid", liquid(1), 300.0, replace(SETTINGS, **change))
 
 
 def test_there_is_no_rdf_without_a_box():
