@@ -1,11 +1,20 @@
 BASELINE_METHODS = choices("baselines", "methods")
 BASELINE_DYNAMICS = choices("baselines", "dynamics")
+BASELINE_MODULES = sorted(
+    {
+        DYNAMICS[dynamics_of(f"{method}_{dynamics}")].module
+        for method in BASELINE_METHODS
+        for dynamics in BASELINE_DYNAMICS
+    }
+)
 
 
 rule baseline:
     input:
         projected="<results>/{system}/projected.h5",
-        code=library("baseline"),
+        code=lambda wildcards: library(
+            "baseline", *CARDS[wildcards.system].modules, *BASELINE_MODULES
+        ),
     output:
         **{
             dynamics: f"<results>/{{system}}/{{method}}_{dynamics}/seed-{{seed}}/model.yaml"
@@ -21,7 +30,7 @@ rule baseline:
     benchmark:
         "<benchmarks>/baseline/{system}-{method}-{seed}.tsv"
     wildcard_constraints:
-        method="|".join(BASELINE_METHODS),
+        method=one_of(BASELINE_METHODS),
     conda:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/training/threads", within=config)

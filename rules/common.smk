@@ -68,11 +68,14 @@ def library(script, *modules):
 
 
 def modules_of(wildcards):
-    """Modules that a model of a system is loaded from by name: of its potential, its dynamics."""
-    return (
-        *CARDS[wildcards.system].modules,
-        DYNAMICS[dynamics_of(wildcards.model)].module,
-    )
+    """Modules that a model is loaded from by name: those of its system's potential, its dynamics."""
+    return [*CARDS[wildcards.system].modules, DYNAMICS[dynamics_of(wildcards.model)].module]
+
+
+def comparing_modules():
+    """Modules that compare models in the observables of the systems that there are."""
+    analyses = dict.fromkeys(CARDS[name].analysis for name in SYSTEMS)
+    return [module for name in analyses for module in ANALYSES[name].comparing_modules]
 
 
 def value_of(name, key):

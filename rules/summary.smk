@@ -5,15 +5,7 @@ rule summary:
         samples=of_models("observables/samples.npz"),
         diffusion=of_models("observables/diffusion.csv"),
         models=of_models("model.yaml"),
-        code=library(
-            "summary",
-            *(
-                name
-                for each in ANALYSED
-                if ANALYSED[each]
-                for name in ANALYSES[each].comparing_modules
-            ),
-        ),
+        code=library("summary", *comparing_modules()),
     output:
         summary="<results>/summary.csv",
     log:

@@ -1,7 +1,7 @@
 rule training:
     input:
         projected="<results>/{system}/projected.h5",
-        code=library("training"),
+        code=lambda wildcards: library("training", *modules_of(wildcards)),
     output:
         model="<results>/{system}/{model}/seed-{seed}/model.yaml",
         arrays="<results>/{system}/{model}/seed-{seed}/model.npz",

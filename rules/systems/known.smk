@@ -1,6 +1,8 @@
 rule known_reference:
     input:
-        code=library("known_reference"),
+        code=lambda wildcards: library(
+            "known_reference", *(DYNAMICS[name].module for name in TRAINED[wildcards.system])
+        ),
     output:
         projected="<results>/{system}/projected.h5",
     log:
