@@ -56,6 +56,13 @@ def test_a_new_observable_or_figure_trains_and_simulates_nothing():
     assert {job.rule for job in rerun_by("plotting/registry.py")} == {"figure"}
 
 
+def test_a_new_dynamics_simulates_and_projects_no_atoms():
+    """Registry and settings are edited for it."""
+    with_atoms = {"reference", "projection", "molecule_reference", "molecule_projection"}
+    for path in ("settings.py", "dynamics/registry.py"):
+        assert not {job.rule for job in rerun_by(path)} & {*with_atoms, "own_projection"}
+
+
 @pytest.mark.parametrize("module", sorted({card.module for card in FIGURES.values()}))
 def test_a_figure_is_drawn_again_with_what_it_rests_on(module):
     path = module.partition(".")[2].replace(".", "/") + ".py"

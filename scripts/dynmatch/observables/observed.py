@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynmatch.settings import Settings
 from dynmatch.sites.trajectory import SiteTrajectory
 
 
@@ -13,13 +12,14 @@ class Observed:
     """What an observable is a function of.
 
     temperature  K
-    settings     the section `observables` of the config
+    settings     of the class that `registry.Analysis.settings` names: this module imports none, so
+                 that a reference is not simulated again with every edit of settings
     lags         ps, which an MSD must contain
     """
 
     trajectory: SiteTrajectory
     temperature: float
-    settings: Settings
+    settings: Any
     lags: Sequence[float] = ()
     _made: dict[Callable, Any] = field(default_factory=dict, init=False, repr=False)
 
