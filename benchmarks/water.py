@@ -11,7 +11,8 @@ import yaml
 from benchmarks import ROOT
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.sites.trajectory import SiteTrajectory, read, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory, read
 from dynmatch.sites.windows import LearningData, learning_data
 from dynmatch.training import train as loop
 from dynmatch.units import BOLTZMANN
@@ -92,6 +93,6 @@ def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:
         frame.frames(slice(0, 1)),
         positions=positions.astype(np.float32),
         masses=np.tile(frame.masses, copies**3),
-        topology=site_topology(["W"] * count, "SOL"),
+        topology=independent_sites(["W"] * count, "SOL"),
         box=box * copies,
     )

@@ -14,35 +14,36 @@ def main(snakemake) -> None:
     # imported here: JAX reads its settings when it is imported
     import pandas as pd
 
-    from dynmatch.model import save
+    from dynmatch.dynamics.initial import einstein_friction, mean_mass
+    from dynmatch.model_file import save
+    from dynmatch.settings import PotentialSettings, TrainingSettings
     from dynmatch.sites.trajectory import read
     from dynmatch.training.baselines import fit, with_dynamics
-    from dynmatch.training.train import einstein_friction, mean_mass
     from dynmatch.units import BOLTZMANN
 
     trajectory = read(snakemake.input.projected, velocities=False)
+    training = TrainingSettings.of(params.training)
     model, history, minutes = fit(
         wildcards.method,
         trajectory,
         params.temperature,
-        params.potential,
-        params.training,
+        PotentialSettings.of(params.potential),
+        training,
         params.baselines["updates"],
         int(wildcards.seed),
         params.checkpoint,
     )
     with replacing(snakemake.output.history) as path:
         pd.DataFrame(history).to_csv(path, index=False, float_format="%.8g")
-    types = model.form.types
-    friction = einstein_friction(trajectory, BOLTZMANN * params.temperature, types)
+    friction = einstein_friction(trajectory, BOLTZMANN * params.temperature)
     for dynamics in params.dynamics:
         complete = with_dynamics(
             model,
             dynamics,
-            mean_mass(trajectory, types),
+            mean_mass(trajectory),
             friction,
             params.baselines["thermostat"],
-            params.training["bd"]["time_step"],
+            training,
         )
         record = {
             "system": wildcards.system,
@@ -51,7 +52,7 @@ def main(snakemake) -> None:
             "minutes": round(minutes, 3),
         }
         path = Path(snakemake.output[dynamics])
-        save(path, path.with_suffix(".npz"), complete, record)
+        save(path, path.with_suffix(".npz"), complete, trajectory.topology, record)
 
     shutil.rmtree(params.checkpoint, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """Files of a trained model for LAMMPS and OpenMM."""
 
+import importlib
 import logging
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from dynmatch.workflow.log import rule_log
 def main(snakemake) -> None:
     configure("cpu", snakemake.threads)
     # imported here: JAX reads its settings when it is imported
-    from dynmatch.export import lammps, openmm_files
-    from dynmatch.model import load
+    from dynmatch.export.registry import ENGINES
+    from dynmatch.model_file import load
     from dynmatch.sites.trajectory import read
 
     model = load(snakemake.input.model)
@@ -21,13 +22,16 @@ def main(snakemake) -> None:
     marks = snakemake.wildcards
     name = f"{marks.system}, {marks.model}, seed {marks.seed}"
     folder = Path(snakemake.output.folder)
-    openmm_files.write(folder / "openmm", model, start)
-    try:
-        lammps.write(folder / "lammps", model, start, name)
-    except DynmatchError as reason:
-        logging.warning("no files for LAMMPS: %s", reason)
+    reasons = []
+    for engine, module in ENGINES.items():
+        try:
+            importlib.import_module(module).write(folder / engine, model, start, name)
+        except DynmatchError as reason:
+            logging.warning("no files for %s: %s", engine, reason)
+            reasons.append(f"No files for {engine}: {reason}.\n")
+    if reasons:
         with replacing(folder / "not-written.txt") as path:
-            path.write_text(f"No files for LAMMPS: {reason}.\n", encoding="utf-8")
+            path.write_text("".join(reasons), encoding="utf-8")
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

@@ -24,12 +24,12 @@ def main(snakemake) -> None:
         periodic=params.periodic,
         where=f"{system}.reference",
     )
-    counts = Counter(atom.name for atom in sites.topology.atoms)
+    counts = Counter(sites.topology.names)
     logging.info(
         "%d frames of %s, %d bonds",
         sites.n_frames,
         ", ".join(f"{count} {name}" for name, count in counts.items()),
-        sites.topology.n_bonds,
+        len(sites.topology.bonds),
     )
     write(snakemake.output.projected, sites)
 

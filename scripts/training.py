@@ -17,16 +17,20 @@ def main(snakemake) -> None:
     # imported here: JAX reads its settings when it is imported
     import pandas as pd
 
-    from dynmatch.model import save
+    from dynmatch.model_file import save
+    from dynmatch.settings import MoleculePotentialSettings, PotentialSettings, TrainingSettings
     from dynmatch.sites.trajectory import read
     from dynmatch.training.train import START_COLUMNS, train
 
+    trajectory = read(snakemake.input.projected, velocities=False, forces=False)
+    liquid = "cutoff" in params.potential
+    topology = trajectory.topology
     trained = train(
-        read(snakemake.input.projected, velocities=False, forces=False),
+        trajectory,
         snakemake.wildcards.model,
         params.temperature,
-        params.potential,
-        params.training,
+        (PotentialSettings if liquid else MoleculePotentialSettings).of(params.potential),
+        TrainingSettings.of(params.training),
         int(snakemake.wildcards.seed),
         params.checkpoint,
     )
@@ -49,7 +53,7 @@ def main(snakemake) -> None:
         "git_commit": git_commit(),
         "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
     }
-    save(snakemake.output.model, snakemake.output.arrays, trained.model, record)
+    save(snakemake.output.model, snakemake.output.arrays, trained.model, topology, record)
     shutil.rmtree(params.checkpoint, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ def main(snakemake) -> None:
     settings = snakemake.params.validation
     configure(snakemake.params.device, snakemake.threads)
     # imported here: JAX reads its settings when it is imported
-    from dynmatch.model import load
+    from dynmatch.model_file import load
     from dynmatch.simulation.run import simulate
     from dynmatch.sites.trajectory import read, write
 

@@ -1,5 +1,35 @@
-"""Dynamics matching: coarse-grained models trained adversarially on all-atom trajectories.
+"""Dynamics matching: coarse-grained molecular models trained adversarially on trajectories.
 
-Method: Y. Wang and G. A. Voth, arXiv:2504.06505 (2025).
-Units throughout: nm, ps, amu, kJ/mol, K.
+    import dynmatch
+
+    trajectory = dynmatch.read("results/laptop/water/projected.h5")
+    trained = dynmatch.train(trajectory, dynamics="ld", temperature=300.0)
+    run = dynmatch.simulate(trained.model, trajectory, length=100.0, frame_spacing=0.1)
+
+These names import what they need when they are first used (JAX, for one, is slow to).
 """
+
+import importlib
+
+__version__ = "0.2.0"
+
+_HOMES = {
+    "read": "dynmatch.sites.trajectory",
+    "train": "dynmatch.training.train",
+    "simulate": "dynmatch.simulation.run",
+    "load_model": "dynmatch.api",
+    "PotentialSettings": "dynmatch.settings",
+    "MoleculePotentialSettings": "dynmatch.settings",
+    "TrainingSettings": "dynmatch.settings",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dynmatch' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

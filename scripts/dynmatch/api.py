@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dynmatch import model as models
+from dynmatch import model_file
 from dynmatch.model import Model
-from dynmatch.simulation.calculator import Evaluator
+from dynmatch.simulation.calculator import Calculator
 from dynmatch.simulation.run import simulate
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
 
@@ -16,22 +17,35 @@ class TrainedModel:
 
     def __init__(self, parameters: Model):
         self.parameters = parameters
-        self._evaluator: Evaluator | None = None
+        self._calculator: Calculator | None = None
 
-    def energy(self, positions: np.ndarray, box: np.ndarray) -> float:
-        """Potential energy, kJ/mol, of positions (N, 3) in a periodic box (3,), both nm."""
-        return self.evaluate(positions, box)[0]
+    def energy(
+        self, positions: np.ndarray, box: np.ndarray, topology: SiteTopology | None = None
+    ) -> float:
+        """Potential energy, kJ/mol, of positions (N, 3) in a periodic box (3,), both nm.
 
-    def forces(self, positions: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """Forces (N, 3), kJ/mol/nm, at positions (N, 3) in a periodic box (3,), both nm."""
-        return self.evaluate(positions, box)[1]
+        `topology` is that of the sites; all are of the only type where it is not given.
+        """
+        return self.evaluate(positions, box, topology)[0]
 
-    def evaluate(self, positions: np.ndarray, box: np.ndarray) -> tuple[float, np.ndarray]:
+    def forces(
+        self, positions: np.ndarray, box: np.ndarray, topology: SiteTopology | None = None
+    ) -> np.ndarray:
+        """Forces (N, 3), kJ/mol/nm, as `energy`."""
+        return self.evaluate(positions, box, topology)[1]
+
+    def evaluate(
+        self, positions: np.ndarray, box: np.ndarray, topology: SiteTopology | None = None
+    ) -> tuple[float, np.ndarray]:
         """Energy and forces at once, see there."""
-        known, sites = self._evaluator, np.shape(positions)[0]
-        if known is None or known.n_sites != sites or not np.array_equal(known.box, box):
-            self._evaluator = Evaluator(self.parameters, box, sites)
-        return self._evaluator(positions)
+        known = self._calculator
+        if topology is None:
+            count = np.shape(positions)[0]
+            same = known is not None and known.topology.n_sites == count
+            topology = known.topology if same else self.parameters.sites(count)
+        if known is None or known.topology != topology or not np.array_equal(known.box, box):
+            self._calculator = Calculator(self.parameters, box, topology)
+        return self._calculator(positions)
 
     def simulate(
         self,
@@ -45,8 +59,8 @@ class TrainedModel:
     ) -> SiteTrajectory:
         """Trajectories with the learned dynamics, from frames of `start`; all times in ps.
 
-        Raises DynmatchError when `frame_spacing` is no multiple of the model's time step, and when
-        a replica explodes.
+        Raises DynmatchError when `frame_spacing` is no multiple of the model's time step, when the
+        model does not know the sites, and when a replica explodes.
         """
         return simulate(
             self.parameters,
@@ -64,4 +78,4 @@ def load_model(path: str | Path) -> TrainedModel:
 
     Raises DynmatchError when it cannot be read.
     """
-    return TrainedModel(models.load(path))
+    return TrainedModel(model_file.load(path))

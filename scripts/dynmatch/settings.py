@@ -6,7 +6,7 @@ in Python and a config mean the same. Units: nm, ps, amu, kJ/mol, K.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Self, get_type_hints
+from typing import Any, ClassVar, Self, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,12 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class PotentialSettings(Settings):
-    """`potential` of a liquid: a pair term and a three-body term, and bonded terms of molecules."""
+    """`potential` of a liquid: a pair term and a three-body term, and bonded terms of molecules.
+
+    `start` is the module that makes the potential to start from.
+    """
+
+    start: ClassVar[str] = "dynmatch.bottom_up.boltzmann_inversion"
 
     cutoff: float = 0.6
     pair_basis: int = 40
@@ -54,7 +59,9 @@ class PotentialSettings(Settings):
 
 @dataclass(frozen=True)
 class MoleculePotentialSettings(Settings):
-    """`potential` of one molecule by itself: bonded terms and a network."""
+    """`potential` of one molecule by itself: bonded terms and a network; `start` as above."""
+
+    start: ClassVar[str] = "dynmatch.bottom_up.torsion_inversion"
 
     bond_width: float = 0.02
     hidden: tuple[int, ...] = (32, 32)

@@ -4,14 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.potentials.potential import PotentialForm
 from jax.flatten_util import ravel_pytree
 
 from dynmatch.bottom_up import force_matching
 from dynmatch.bottom_up.relative_entropy import StartRates
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials import potential
-from dynmatch.potentials.potential import PotentialForm
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from tests.helpers.fluids import jittered_lattice, random_parameters
 
 EDGE = 1.2
@@ -48,7 +49,7 @@ def trajectory(start) -> SiteTrajectory:
         positions=positions.astype(np.float32),
         time=np.arange(FRAMES, dtype=float),
         masses=np.full(27, 18.0),
-        topology=site_topology(["S"] * 27, "S"),
+        topology=independent_sites(["S"] * 27, "S"),
         box=np.full(3, EDGE),
         forces=np.asarray(forces) + NOISE * rng.normal(size=forces.shape),
     )

@@ -2,13 +2,14 @@
 
 import jax
 import numpy as np
+from dynmatch.potentials.potential import PotentialForm
 
 from dynmatch.bottom_up import relative_entropy
 from dynmatch.bottom_up.relative_entropy import StartRates
 from dynmatch.observables.rdf import rdf
 from dynmatch.potentials import potential
-from dynmatch.potentials.potential import PotentialForm
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import LearningData
 from tests.helpers.fluids import jittered_lattice
 
@@ -64,7 +65,7 @@ def radial_distribution(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         positions=samples,
         time=np.arange(len(samples), dtype=float),
         masses=np.full(sites, MASS),
-        topology=site_topology(["S"] * sites, "S"),
+        topology=independent_sites(["S"] * sites, "S"),
         box=np.full(3, EDGE),
     )
     table = rdf(trajectory, 0.01)

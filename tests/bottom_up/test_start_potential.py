@@ -5,7 +5,8 @@ import pytest
 
 from dynmatch.bottom_up.boltzmann_inversion import start_potential
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from tests.helpers.fluids import jittered_lattice
 
 SETTINGS = {
@@ -22,7 +23,7 @@ KT = 2.5
 
 def sites(positions: np.ndarray, names: list[str], edge: float) -> SiteTrajectory:
     """Frames (F, N, 3) nm, 1 ps apart, of unbonded sites in a cube."""
-    topology = site_topology(names, "R")
+    topology = independent_sites(names, "R")
     time, masses = np.arange(float(len(positions))), np.full(len(names), 18.0)
     return SiteTrajectory(positions, time, masses, topology, np.full(3, edge))
 

@@ -26,7 +26,8 @@ from dynmatch.model import Model
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.observables.rdf import rdf
 from dynmatch.simulation import run as simulation
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from tests.export.test_export import kept, trained
 from tests.helpers.fluids import jittered_lattice
 
@@ -82,7 +83,7 @@ def trajectory_of(positions: np.ndarray) -> SiteTrajectory:
         positions,
         SPACING * np.arange(len(positions)),
         np.full(SITES, 25.0),
-        site_topology(["W"] * SITES, "SOL"),
+        independent_sites(["W"] * SITES, "SOL"),
         np.full(3, EDGE),
     )
 

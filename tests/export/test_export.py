@@ -18,7 +18,8 @@ from dynmatch.export.lammps_driver import attach, engine
 from dynmatch.model import Model, save
 from dynmatch.potentials import potential
 from dynmatch.simulation.calculator import Evaluator
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from tests.helpers.fluids import jittered_lattice, random_parameters
 
 KJ = 4.184
@@ -42,7 +43,7 @@ def frame(edge=EDGE, spread=0.05) -> SiteTrajectory:
     """27 sites, which may lie outside the box."""
     positions = jittered_lattice(np.random.default_rng(3), edge, spread).astype(np.float32)
     n = len(positions)
-    topology = site_topology(["W"] * n, "SOL")
+    topology = independent_sites(["W"] * n, "SOL")
     return SiteTrajectory(
         positions[None], np.zeros(1), np.full(n, 25.0), topology, np.full(3, edge)
     )

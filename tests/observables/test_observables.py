@@ -28,7 +28,8 @@ from dynmatch.observables.tetrahedral import tetrahedral, tetrahedral_order
 from dynmatch.observables.vacf import vacf
 from dynmatch.observables.van_hove import van_hove
 from dynmatch.settings import ObservableSettings
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
 BOX = np.array([1.4, 1.5, 1.6])
@@ -46,7 +47,7 @@ def trajectory(
         positions=positions,
         time=np.tile(np.arange(frames // replicas) * spacing, replicas),
         masses=np.full(sites, 18.0),
-        topology=site_topology(["W"] * sites, "HOH"),
+        topology=independent_sites(["W"] * sites, "HOH"),
         box=box,
         velocities=velocities,
     )

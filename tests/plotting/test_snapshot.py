@@ -7,7 +7,7 @@ from matplotlib.collections import PatchCollection
 
 from dynmatch.errors import DynmatchError
 from dynmatch.plotting import snapshot
-from dynmatch.sites.trajectory import site_topology
+from dynmatch.sites.topology import independent_sites
 
 BOX = np.array([1.2, 1.3, 1.4])
 MASSES = np.array([15.999, 1.008, 1.008])
@@ -56,7 +56,9 @@ def test_a_near_sphere_covers_a_far_one_and_is_darker():
     towards = snapshot.view(np.eye(3))[:, 2]
     positions = BOX / 2 + np.outer([0.3, -0.3], towards)
     cell = dict(unitcell_lengths=BOX[None], unitcell_angles=[[90.0] * 3])
-    frame = mdtraj.Trajectory(positions[None], site_topology(["W"] * 2, "SOL"), **cell)
+    frame = mdtraj.Trajectory(
+        positions[None], independent_sites(["W"] * 2, "SOL").to_mdtraj(), **cell
+    )
     figure = snapshot.snapshot({"sites": snapshot.sites(frame, "black")}, BOX)
     (axis,) = figure.axes
     (discs,) = (each for each in axis.collections if isinstance(each, PatchCollection))

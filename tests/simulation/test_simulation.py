@@ -9,7 +9,8 @@ from dynmatch.model import Model
 from dynmatch.potentials import neighbour_lists, potential
 from dynmatch.simulation import run as simulation
 from dynmatch.simulation.calculator import Evaluator
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +38,7 @@ def grid(sites_per_edge, edge):
         np.repeat(positions, 2, 0),
         np.array([0.0, 0.1]),
         np.full(n, 18.0),
-        site_topology(["W"] * n, "SOL"),
+        independent_sites(["W"] * n, "SOL"),
         np.full(3, edge),
     )
 

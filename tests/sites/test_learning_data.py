@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import learning_data, potential_of_mean_force
 
 BOX = np.array([1.4, 1.5, 1.6])
@@ -21,7 +22,7 @@ def clock(frames: int, replicas: int = 1) -> SiteTrajectory:
         positions=positions,
         time=time,
         masses=np.full(2, 18.0),
-        topology=site_topology(["W", "W"], "HOH"),
+        topology=independent_sites(["W", "W"], "HOH"),
         box=BOX,
     )
 
@@ -94,7 +95,7 @@ def test_potential_of_mean_force_of_an_ideal_gas_is_zero():
         positions=positions.astype(np.float32),
         time=np.arange(frames) * SPACING,
         masses=np.full(sites, 18.0),
-        topology=site_topology(["W"] * sites, "HOH"),
+        topology=independent_sites(["W"] * sites, "HOH"),
         box=BOX,
     )
     r, energy = potential_of_mean_force(gas, kT, spacing=SPACING, bin_width=width)
@@ -112,7 +113,7 @@ def test_potential_of_mean_force_leaves_out_distances_that_do_not_occur():
         positions=positions,
         time=np.arange(50) * SPACING,
         masses=np.full(3, 18.0),
-        topology=site_topology(["W"] * 3, "HOH"),
+        topology=independent_sites(["W"] * 3, "HOH"),
         box=BOX,
     )
     r, energy = potential_of_mean_force(line, 2.5, spacing=SPACING, bin_width=0.02)

@@ -11,8 +11,9 @@ import pytest
 from dynmatch.observables import correlation
 from dynmatch.observables.analysis import observe
 from dynmatch.settings import ObservableSettings
-from dynmatch.sites.trajectory import SiteTrajectory, read, site_topology, write
-from dynmatch.storage import memmap as mapped
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory, read, write
+from dynmatch.storage import memmap
 
 SITES = 64
 BOX = np.full(3, 2.0)
@@ -37,7 +38,7 @@ def random_walk(frames: int) -> SiteTrajectory:
         positions=np.cumsum(steps, axis=0, dtype=np.float32),
         time=0.1 * np.arange(frames),
         masses=np.ones(SITES),
-        topology=site_topology(["W"] * SITES, "SOL"),
+        topology=independent_sites(["W"] * SITES, "SOL"),
         box=BOX,
         velocities=rng.normal(size=(frames, SITES, 3)).astype(np.float32),
     )
@@ -46,7 +47,7 @@ def random_walk(frames: int) -> SiteTrajectory:
 def test_mapped_and_resident_trajectories_give_the_same_tables(tmp_path, monkeypatch):
     write(tmp_path / "walk.h5", random_walk(2001))
     resident = read(tmp_path / "walk.h5")
-    monkeypatch.setattr(mapped, "LARGE", 1)
+    monkeypatch.setattr(memmap, "LARGE", 1)
     paged = read(tmp_path / "walk.h5")
     assert isinstance(paged.positions, np.memmap)
     assert not isinstance(resident.positions, np.memmap)
@@ -58,7 +59,7 @@ def test_mapped_and_resident_trajectories_give_the_same_tables(tmp_path, monkeyp
 
 def analyse(path: str) -> None:
     """Every observable of the file, in `ROOM` beyond what the process has taken by then."""
-    mapped.LARGE = mapped.CHUNK = 2**20
+    memmap.LARGE = memmap.CHUNK = 2**20
     correlation.CHUNK = 300_000
     observe("liquid", random_walk(601), 300.0, SETTINGS)
     with open("/proc/self/status") as status:

@@ -10,7 +10,8 @@ import pytest
 
 from dynmatch.bottom_up.boltzmann_inversion import start_potential
 from dynmatch.observables.by_type import rdf_by_type, rdf_of_types
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.systems.trajectory.projection import project_own
 from dynmatch.training.train import einstein_friction, mean_mass
 from dynmatch.units import BOLTZMANN
@@ -110,7 +111,7 @@ def test_confined_sites_have_the_friction_that_they_begin_to_diffuse_with():
         x[step] = kept * x[step - 1] + noise[step]
     time, masses = SPACING * np.arange(FRAMES), np.full(100, 18.0)
     wells = SiteTrajectory(
-        x.astype(np.float32), time, masses, site_topology(["W"] * 100, "W"), np.full(3, 9.0)
+        x.astype(np.float32), time, masses, independent_sites(["W"] * 100, "W"), np.full(3, 9.0)
     )
     expected = gamma * (10.0 / tau) / (1 - np.exp(-10.0 / tau))
     assert einstein_friction(wells, KT) == pytest.approx(expected, rel=0.08)

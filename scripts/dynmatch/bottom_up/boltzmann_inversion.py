@@ -4,122 +4,121 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from dynmatch.bottom_up import torsion_inversion as internal_start
+from dynmatch.bottom_up import bonded_inversion
 from dynmatch.errors import DynmatchError
-from dynmatch.potentials import bonded, molecular, potential
-from dynmatch.potentials.molecular import MolecularForm
-from dynmatch.potentials.potential import PotentialForm
-from dynmatch.potentials.torsional import InternalForm
-from dynmatch.sites.topology import nonbonded_pairs, types_of
+from dynmatch.observables.rdf import rdf
+from dynmatch.potentials import pair, three_body
+from dynmatch.potentials.pair import Curve
+from dynmatch.potentials.sum import Potential
+from dynmatch.settings import PotentialSettings
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.sites.windows import potential_of_mean_force
 
 LEVEL = 0.9
 """Of the largest distance below the cutoff: beyond it w(r) is taken for zero on average."""
+SPACING = 1.0
+"""Between the frames that g(r) is taken of, ps."""
+SEEN = 0.01
+"""g(r) above which there are data."""
 
 
-def start_potential(
-    trajectory: SiteTrajectory, kT: float, settings: dict
-) -> tuple[PotentialForm | MolecularForm | InternalForm, dict]:
-    """Form and start parameters: u(r) = -kB T ln g(r), continued by the core, and E near zero.
+def start(
+    trajectory: SiteTrajectory, kT: float, settings: PotentialSettings
+) -> tuple[Potential, dict]:
+    """Potential and start parameters: u(r) = -kB T ln g(r), continued by the core, and E near zero.
 
-    Where the topology has several types of sites or bonds, this holds for each pair of types, of
-    sites more than three bonds apart; and the bonded terms are fitted. One molecule by itself,
-    whose settings have no cutoff, starts as `internal_start.start` says. `settings` is the
-    section `potential` of a system's config.
+    This holds for each pair of types, of sites more than three bonds apart; where there are bonds,
+    bonded terms are fitted.
+
+    Raises DynmatchError where sites never come within the cutoff, or none are more than three bonds
+    apart.
     """
-    if "cutoff" not in settings:
-        width, hidden = settings["bond_width"], settings["hidden"]
-        return internal_start.start(trajectory, kT, width, hidden, random.PRNGKey(0))
-    names, _ = types_of(trajectory.topology)
-    if len(names) > 1 or trajectory.topology.n_bonds:
-        return _molecular_start(trajectory, kT, settings)
-    form, coefficients = _pair_term(trajectory, kT, settings, (names[0], names[0]))
-    parameters = potential.initialise(form, random.PRNGKey(0))
-    parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
-    return form, parameters
-
-
-def _pair_term(
-    trajectory: SiteTrajectory,
-    kT: float,
-    settings: dict,
-    names: tuple[str, str],
-    pairs: np.ndarray | None = None,
-) -> tuple[PotentialForm, np.ndarray]:
-    """`pair_start` of the `pairs` (P, 2) of sites of the two `names`, or of all pairs."""
-    r, w = potential_of_mean_force(trajectory, kT, spacing=1.0, pairs=pairs)
-    if len(r) == 0 or r[0] >= settings["cutoff"]:
-        raise DynmatchError(
-            f"potential.cutoff: sites {names[0]} and {names[1]} are never closer than "
-            f"{settings['cutoff']:g} nm in the reference, so that nothing can be learned about "
-            "them; make it longer, or give rare types the name of others"
-        )
-    return pair_start(r, w, kT, settings)
-
-
-def pair_start(
-    r: np.ndarray, w: np.ndarray, kT: float, settings: dict
-) -> tuple[PotentialForm, np.ndarray]:
-    """Form and coefficients of the pair term that is nearest to w(r) (kJ/mol, nm).
-
-    w is taken from its mean near the cutoff, where the pair term ends: that level is set by the
-    volume in which g was normalised, most of which is empty about a droplet.
-    """
-    inside = r < settings["cutoff"]
-    w = w - np.mean(w[inside & (r > LEVEL * r[inside][-1])])
-    core = float(r[0] * (max(w[0], kT) / kT) ** (1 / 12))
-    form = potential.PotentialForm(
-        cutoff=settings["cutoff"],
-        three_body_cutoff=settings["three_body_cutoff"],
-        core=core,
-        thermal_energy=kT,
-        pair_basis=settings["pair_basis"],
-        radial_channels=settings["radial_channels"],
-        degree=settings["degree"],
-        hidden=tuple(settings["hidden"]),
-    )
-    below = np.arange(0.5 * core, r[0], 0.005)
-    wall = w[0] + kT * (potential.core_energy(form, below) - potential.core_energy(form, r[:1]))
-    coefficients = potential.fit_pair(
-        form, np.concatenate([below, r[inside]]), np.concatenate([wall, w[inside]])
-    )
-    return form, coefficients
-
-
-def _molecular_start(
-    trajectory: SiteTrajectory, kT: float, settings: dict
-) -> tuple[MolecularForm, dict]:
-    names, types = types_of(trajectory.topology)
-    cores, coefficients = [], []
-    for pair, sites in nonbonded_pairs(trajectory.topology).items():
+    topology = trajectory.topology
+    names = topology.type_names
+    curves, coefficients = [], []
+    for types, sites in topology.nonbonded_pairs.items():
         if not len(sites):
             # of a single site, or of sites of one molecule within three bonds: nothing interacts
-            cores.append(np.inf)
-            coefficients.append(np.zeros(settings["pair_basis"]))
+            curves.append(None)
+            coefficients.append(np.zeros(settings.pair_basis))
             continue
-        form, values = _pair_term(trajectory, kT, settings, pair, sites)
-        cores.append(form.core)
+        everybody = len(names) == 1 and not topology.bonds
+        curve, values = _curve(trajectory, kT, settings, types, None if everybody else sites)
+        curves.append(curve)
         coefficients.append(values)
-    if np.isinf(cores).all():
+    if not any(curves):
         raise DynmatchError(
             "reference: no two sites are more than three bonds apart, so that nothing but bonded "
             "terms would be learned; take more molecules, or `kind: molecule` for one by itself"
         )
-    cores = np.where(np.isinf(cores), min(cores), cores).tolist()
-    form = MolecularForm(
-        cutoff=settings["cutoff"],
-        three_body_cutoff=settings["three_body_cutoff"],
-        thermal_energy=kT,
-        pair_basis=settings["pair_basis"],
-        radial_channels=settings["radial_channels"],
-        degree=settings["degree"],
-        hidden=tuple(settings["hidden"]),
-        names=tuple(names),
-        types=tuple(types.tolist()),
-        cores=tuple(cores),
-        bonded=bonded.fit(trajectory, kT, settings["bond_width"]),
+    least = min(curve.core for curve in curves if curve)
+    cores = tuple(curve.core if curve else least for curve in curves)
+    terms = [
+        pair.Form(names, settings.cutoff, kT, settings.pair_basis, cores),
+        three_body.Form(
+            names,
+            settings.three_body_cutoff,
+            kT,
+            settings.radial_channels,
+            settings.degree,
+            settings.hidden,
+        ),
+    ]
+    if topology.bonds:
+        terms.append(bonded_inversion.fit(trajectory, kT, settings.bond_width))
+    potential = Potential(tuple(terms), names, kT)
+    parameters = potential.initialise(random.PRNGKey(0))
+    return potential, parameters | {"pair": jnp.asarray(coefficients, jnp.float32)}
+
+
+def _curve(
+    trajectory: SiteTrajectory,
+    kT: float,
+    settings: PotentialSettings,
+    types: tuple[str, str],
+    pairs: np.ndarray | None,
+) -> tuple[Curve, np.ndarray]:
+    """`nearest_curve` of the `pairs` (P, 2) of sites of the two `types`, or of all pairs."""
+    r, w = potential_of_mean_force(trajectory, kT, pairs=pairs)
+    if len(r) == 0 or r[0] >= settings.cutoff:
+        raise DynmatchError(
+            f"potential.cutoff: sites {types[0]} and {types[1]} are never closer than "
+            f"{settings.cutoff:g} nm in the reference, so that nothing can be learned about "
+            "them; make it longer, or give rare types the name of others"
+        )
+    return nearest_curve(r, w, kT, settings)
+
+
+def nearest_curve(
+    r: np.ndarray, w: np.ndarray, kT: float, settings: PotentialSettings
+) -> tuple[Curve, np.ndarray]:
+    """Curve and coefficients of the pair term that is nearest to w(r) (kJ/mol, nm).
+
+    w is taken from its mean near the cutoff, where the pair term ends: that level is set by the
+    volume in which g was normalised, most of which is empty about a droplet.
+    """
+    inside = r < settings.cutoff
+    w = w - np.mean(w[inside & (r > LEVEL * r[inside][-1])])
+    core = float(r[0] * (max(w[0], kT) / kT) ** (1 / 12))
+    curve = Curve(settings.cutoff, core, kT, settings.pair_basis)
+    below = np.arange(0.5 * core, r[0], 0.005)
+    wall = w[0] + kT * (curve.core_energy(below) - curve.core_energy(r[:1]))
+    coefficients = curve.nearest(
+        np.concatenate([below, r[inside]]), np.concatenate([wall, w[inside]])
     )
-    parameters = molecular.initialise(form, random.PRNGKey(0))
-    parameters["pair"]["params"]["coefficients"] = jnp.asarray(coefficients, jnp.float32)
-    return form, parameters
+    return curve, coefficients
+
+
+def potential_of_mean_force(
+    trajectory: SiteTrajectory,
+    kT: float,
+    bin_width: float = 0.005,
+    pairs: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """-kB T ln g(r) where g > `SEEN`: distances (nm) and energies (kJ/mol).
+
+    `pairs` (P, 2) are the sites that g is taken of; all of them where it is None.
+    """
+    stride = max(1, round(SPACING / trajectory.frame_spacing))
+    table = rdf(trajectory.frames(slice(None, None, stride)), bin_width, pairs)
+    table = table[table.rdf > SEEN]
+    return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())

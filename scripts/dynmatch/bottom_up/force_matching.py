@@ -7,7 +7,6 @@ of the atomic forces on each site. With infinite data its minimum is the best ap
 potential of mean force that the form of the potential holds.
 """
 
-import time
 from collections.abc import Callable
 
 import jax
@@ -16,28 +15,31 @@ import numpy as np
 import optax
 from jax import Array, lax, random
 
-from dynmatch.bottom_up.relative_entropy import StartRates, optimiser
+from dynmatch.bottom_up.adam import descend, optimiser
 from dynmatch.errors import DynmatchError
-from dynmatch.potentials import potential
+from dynmatch.potentials.sum import Potential
+from dynmatch.settings import StartRates
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
 FRAMES_PER_UPDATE = 16
-REPORT_EVERY = 25
 
 
-def residual(form: potential.PotentialForm, parameters: dict, positions, forces, box) -> Array:
+def residual(
+    potential: Potential, topology: SiteTopology, parameters: dict, positions, forces, box
+) -> Array:
     """chi^2, (kJ/mol/nm)^2, over frames of positions and projected forces (F, N, 3)."""
-    tables = potential.tabulate(form, parameters)
+    tables = potential.tabulate(parameters)
 
     def one(frame):
         x, f = frame
-        return jnp.mean((potential.force(form, tables, x, box) - f) ** 2)
+        return jnp.mean((potential.force(tables, x, box, topology) - f) ** 2)
 
     return jnp.mean(lax.map(one, (positions, forces), batch_size=4))
 
 
 def minimise(
-    form: potential.PotentialForm,
+    potential: Potential,
     parameters: dict,
     trajectory: SiteTrajectory,
     key: Array,
@@ -50,8 +52,8 @@ def minimise(
 ) -> dict:
     """Parameters after `updates` steps of Adam on random frames about `spacing` ps apart.
 
-    `report` gets {"update", "minutes", "force_error", "gradient_norm"} every 25 updates; the force
-    error is sqrt(chi^2), kJ/mol/nm, most of it the fluctuation of f that no potential can follow.
+    `report` gets rows with a `force_error` (see `adam.descend`): sqrt(chi^2), kJ/mol/nm, most of it
+    the fluctuation of f that no potential can follow.
 
     Raises DynmatchError when the trajectory has no forces.
     """
@@ -64,37 +66,31 @@ def minimise(
     positions = jnp.asarray(trajectory.positions[::stride], jnp.float32)
     forces = jnp.asarray(trajectory.forces[::stride], jnp.float32)
     box = jnp.asarray(trajectory.box, jnp.float32)
-    adam = optimiser(rates, updates)
+    adam = optimiser(potential, rates, updates)
 
     def loss(parameters, positions, forces):
-        chi2 = residual(form, parameters, positions, forces, box)
-        return chi2 / form.thermal_energy**2 + roughness * potential.roughness(parameters), chi2
+        chi2 = residual(potential, trajectory.topology, parameters, positions, forces, box)
+        smooth = roughness * potential.roughness(parameters)
+        return chi2 / potential.thermal_energy**2 + smooth, chi2
 
     @jax.jit
-    def update(parameters, moments, key, positions, forces):
+    def advance(parameters, moments, key, positions, forces):
         chosen = random.randint(key, (FRAMES_PER_UPDATE,), 0, len(positions))
         gradient, chi2 = jax.grad(loss, has_aux=True)(parameters, positions[chosen], forces[chosen])
         steps, moments = adam.update(gradient, moments, parameters)
         return optax.apply_updates(parameters, steps), moments, chi2, optax.tree.norm(gradient)
 
-    begun = time.monotonic()
-    moments = adam.init(parameters)
-    averaged, recent = parameters, []
-    for number in range(1, updates + 1):
-        parameters, moments, chi2, norm = update(
-            parameters, moments, random.fold_in(key, number), positions, forces
-        )
-        keep = min(0.99, number / (number + 10.0))
-        averaged = optax.incremental_update(parameters, averaged, 1 - keep)
+    recent = []
+
+    def update(number, parameters, moments):
+        subkey = random.fold_in(key, number)
+        parameters, moments, chi2, norm = advance(parameters, moments, subkey, positions, forces)
         recent.append(chi2)
-        if number % REPORT_EVERY == 0 or number == updates:
-            report(
-                {
-                    "update": number,
-                    "minutes": (time.monotonic() - begun) / 60,
-                    "force_error": float(np.sqrt(np.mean(jax.device_get(recent)))),
-                    "gradient_norm": float(norm),
-                }
-            )
-            recent = []
-    return averaged
+        return parameters, moments, norm
+
+    def measure(number, norm):
+        error = float(np.sqrt(np.mean(jax.device_get(recent))))
+        recent.clear()
+        return {"force_error": error}
+
+    return descend(update, parameters, adam.init(parameters), updates, report, measure)

@@ -1,7 +1,5 @@
 """Where the training of a molecule's potential starts: at the distributions of its coordinates."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +7,11 @@ import optax
 from jax import Array, lax, random
 from scipy.stats import qmc
 
-from dynmatch.potentials import bonded
-from dynmatch.potentials.torsional import Energy, InternalForm, torsion_energy, turns
-from dynmatch.sites.internal_coordinates import coordinates_of
-from dynmatch.sites.topology import coordinate, types_of
+from dynmatch.bottom_up.bonded_inversion import fourier, harmonic, length
+from dynmatch.potentials.sum import Potential
+from dynmatch.potentials.torsional import Energy, Form, turns
+from dynmatch.settings import MoleculePotentialSettings
+from dynmatch.sites.internal_coordinates import coordinate, coordinates_of
 from dynmatch.sites.trajectory import SiteTrajectory
 
 FIT_STEPS = 4000
@@ -24,17 +23,16 @@ QUADRATURE = 4096
 
 
 def start(
-    trajectory: SiteTrajectory, kT: float, width: float, hidden: Sequence[int], key: Array
-) -> tuple[InternalForm, dict]:
-    """Form and parameters with which the torsions of `trajectory` are distributed as in it.
+    trajectory: SiteTrajectory, kT: float, settings: MoleculePotentialSettings
+) -> tuple[Potential, dict]:
+    """Potential and parameters with which the torsions of `trajectory` are distributed as in it.
 
-    width   nm: a length narrower than that is given this standard deviation, and so is what an
-            angle moves the end of its bond by, so that a time step of some fs can follow it
-    hidden  widths of the layers of the network
+    A length narrower than `bond_width` is given this standard deviation, and so is what an angle
+    moves the end of its bond by, so that a time step of some fs can follow it.
 
     Raises DynmatchError where the sites are not one molecule, a tree of bonds.
     """
-    names, types = types_of(trajectory.topology)
+    width, key = settings.bond_width, random.PRNGKey(0)
     chain = coordinates_of(trajectory)
 
     def values(sites):
@@ -48,31 +46,31 @@ def start(
     angles = []
     for cosine in values(chain.angles):
         sine = np.sqrt(1 - np.mean(cosine) ** 2)
-        angles.append(bonded.harmonic(cosine, kT, turn * sine))
+        angles.append(harmonic(cosine, kT, turn * sine))
     impropers = []
     for phi in values(chain.impropers):
         centre = float(np.angle(np.mean(np.exp(1j * phi))))
         deviation = np.angle(np.exp(1j * (phi - centre)))
-        impropers.append((centre, bonded.harmonic(deviation, kT, turn)[1]))
+        impropers.append((centre, harmonic(deviation, kT, turn)[1]))
     torsions = values(chain.torsions)
-    form = InternalForm(
+    form = Form(
         thermal_energy=kT,
-        hidden=tuple(hidden),
-        names=tuple(names),
-        types=tuple(types.tolist()),
+        hidden=settings.hidden,
+        names=trajectory.topology.names,
         coordinates=chain,
-        lengths=tuple(bonded.length(r, kT, width) for r in lengths),
+        lengths=tuple(length(r, kT, width) for r in lengths),
         angles=tuple(angles),
         impropers=tuple(impropers),
-        torsions=tuple(bonded.fourier(phi, kT) for phi in torsions),
+        torsions=tuple(fourier(phi, kT) for phi in torsions),
     )
     network = Energy(form.hidden).init(key, jnp.zeros(form.features))
     if torsions:
         network = fit_torsions(form, network, np.stack(torsions, -1), key)
-    return form, {"network": network}
+    potential = Potential((form,), trajectory.topology.type_names, kT)
+    return potential, {"network": network}
 
 
-def fit_torsions(form: InternalForm, network: dict, torsions: np.ndarray, key: Array) -> dict:
+def fit_torsions(form: Form, network: dict, torsions: np.ndarray, key: Array) -> dict:
     """Parameters of E for which the torsions are distributed as `torsions` (F, K), radian.
 
     The relative entropy of their joint density, mean(U)/kT + ln <exp(-U/kT)> with the mean over the
@@ -91,7 +89,7 @@ def fit_torsions(form: InternalForm, network: dict, torsions: np.ndarray, key: A
     def energy(network, phi):
         others = jnp.zeros((len(phi), form.features - 2 * count))
         features = jnp.concatenate([turns(phi), others], -1)
-        of_bonds = torsion_energy(form, phi) / form.thermal_energy
+        of_bonds = form.torsion_energy(phi) / form.thermal_energy
         return Energy(form.hidden).apply(network, features) + of_bonds
 
     def loss(network, phi, shift):

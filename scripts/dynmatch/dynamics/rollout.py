@@ -23,9 +23,10 @@ that arrives at the force of step s gives the gradient of the potential's parame
 sum_s d(F(x_s).v_s)/dtheta, which is evaluated at every `parameter_stride`-th step only.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import jax
@@ -33,48 +34,53 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from dynmatch.dynamics import dynamics as engine
-from dynmatch.dynamics.dynamics import Dynamics
-from dynmatch.potentials import potential
-from dynmatch.potentials.potential import Neighbours, PotentialForm, Tables
+from dynmatch.dynamics.base import Equation, Values
+from dynmatch.potentials.separations import separations
+from dynmatch.potentials.sum import Potential
+from dynmatch.sites.topology import SiteTopology
 
 
 @dataclass(frozen=True)
 class RolloutPlan:
     """How windows are simulated; hashable, so that it can be static under jit.
 
-    kind             "bd" or "ld"
-    form             the potential's fixed part
+    equation         of motion, with its time step
+    potential        the potential's fixed part
+    topology         of the sites
     kT               kJ/mol
     box              (3,) nm
-    time_step        ps
     lag_steps        steps between successive frames of a window
     gradient_steps   steps before a frame that carry its gradient, a multiple of `rebuild`
     mean_steps       steps up to a frame over which its mean positions are taken
     damping_time     t_d, ps; infinity for none
-    rebuild          steps between two searches for the neighbours of the three-body term
-    skin             nm beyond the three-body cutoff within which neighbours are found
-    neighbours       room for neighbours of a site in the three-body term; 0 for all pairs
+    rebuild          steps between two searches for neighbours
+    skin             nm beyond the reach of a term within which neighbours are found
+    capacity         for each term, room for the neighbours of a site; None for all pairs
     parameter_stride steps between two contributions to the gradient of the potential
     chunk            windows advanced together by vmap; the others follow in sequence
     structure_only   the last frame of a window is all that is seen of it
     """
 
-    kind: str
-    form: PotentialForm
+    equation: Equation
+    potential: Potential
+    topology: SiteTopology
     kT: float
     box: tuple[float, float, float]
-    time_step: float
     lag_steps: tuple[int, ...]
     gradient_steps: int
     damping_time: float
     rebuild: int = 10
     skin: float = 0.05
-    neighbours: int = 0
+    capacity: tuple[int | None, ...] | None = None
     parameter_stride: int = 5
     chunk: int = 4
     structure_only: bool = False
     mean_steps: int = 1
+
+    @cached_property
+    def types(self) -> np.ndarray:
+        """(N,) type of every site among those of the potential."""
+        return self.topology.types_among(self.potential.names)
 
     @property
     def overlapping(self) -> bool:
@@ -108,29 +114,55 @@ class Frames(NamedTuple):
     means: Array
 
 
-def neighbours_of(plan: RolloutPlan, positions: Array) -> tuple[Neighbours, Array]:
-    """Neighbours for the three-body term, and 0, or NaN where a site has more than there is room.
+def with_capacity(plan: RolloutPlan, frames: np.ndarray, margin: float) -> RolloutPlan:
+    """`plan` with room for `margin` times the most neighbours that a site has in a hundred of the
+    `frames` (F, N, 3), nm. The pair term takes all pairs."""
+    box, some = np.asarray(plan.box), frames[:: max(1, len(frames) // 100)]
+    capacity = []
+    for term in plan.potential.terms:
+        if not term.reach or term.all_pairs_up_to:
+            capacity.append(None)
+            continue
+        most = 0
+        for frame in some:
+            d = frame[:, None] - frame[None]
+            d -= box * np.round(d / box)
+            within = np.sum(np.sum(d * d, -1) < (term.reach + plan.skin) ** 2, -1) - 1
+            most = max(most, int(within.max()))
+        capacity.append(min(math.ceil(margin * most), frames.shape[1] - 1))
+    return replace(plan, capacity=tuple(capacity))
+
+
+def neighbours_of(plan: RolloutPlan, positions: Array) -> tuple[tuple, Array]:
+    """Neighbours for each term, and 0, or NaN where a site has more than there is room for.
 
     The number is to be added to the forces: a list that is too short must not go unnoticed.
     """
-    if plan.neighbours == 0:
-        return potential.ALL_PAIRS, jnp.float32(0.0)
-    n, room = positions.shape[0], plan.neighbours
-    _, s = potential._separations(positions, jnp.asarray(plan.box), None)
-    near = s < (plan.form.three_body_cutoff + plan.skin) ** 2
-    count = jnp.cumsum(near, 0)
+    if plan.capacity is None or not any(plan.capacity):
+        return plan.potential.all_pairs, jnp.float32(0.0)
+    n = positions.shape[0]
     sites = jnp.arange(n)
-    lists = (
-        jnp.full((room, n), n)
-        .at[jnp.where(near, count - 1, room), sites]
-        .set(sites[:, None], mode="drop")
-    )
-    return Neighbours(None, lists), jnp.where(jnp.any(count[-1] > room), jnp.nan, 0.0)
+    _, s = separations(positions, jnp.asarray(plan.box), None)
+    found, fault = [], jnp.bool_(False)
+    for term, room in zip(plan.potential.terms, plan.capacity, strict=True):
+        if room is None:
+            found.append(None)
+            continue
+        near = s < (term.reach + plan.skin) ** 2
+        count = jnp.cumsum(near, 0)
+        found.append(
+            jnp.full((room, n), n)
+            .at[jnp.where(near, count - 1, room), sites]
+            .set(sites[:, None], mode="drop")
+        )
+        fault |= jnp.any(count[-1] > room)
+    return tuple(found), jnp.where(fault, jnp.nan, 0.0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _conservative_force(plan, tables, positions, neighbours):
-    return potential.force(plan.form, tables, positions, jnp.asarray(plan.box), neighbours)
+    box = jnp.asarray(plan.box)
+    return plan.potential.force(tables, positions, box, plan.topology, neighbours)
 
 
 def _force_forward(plan, tables, positions, neighbours):
@@ -142,7 +174,9 @@ def _force_backward(plan, saved, cotangent):
     tables, positions, neighbours = saved
     box = jnp.asarray(plan.box)
     along = jax.jvp(
-        lambda x: potential.force(plan.form, tables, x, box, neighbours), (positions,), (cotangent,)
+        lambda x: plan.potential.force(tables, x, box, plan.topology, neighbours),
+        (positions,),
+        (cotangent,),
     )[1]
     return None, along, None
 
@@ -150,39 +184,38 @@ def _force_backward(plan, saved, cotangent):
 _conservative_force.defvjp(_force_forward, _force_backward)
 
 
-def make_generator(plan: RolloutPlan) -> engine.Generator:
-    """The generator of `plan` with force keywords tables, neighbours and push.
+def force_of(plan: RolloutPlan, tables: tuple, neighbours: tuple, push: Array) -> Callable:
+    """Forces (N, 3) as a function of positions (N, 3).
 
-    `push` (N, 3) is added to the force: its cotangent is the one that reaches the force.
+    `push` (N, 3) is added to them: its cotangent is the one that reaches the force.
     """
-
-    def force(positions, tables, neighbours, push):
-        return _conservative_force(plan, tables, positions, neighbours) + push
-
-    return engine.generator(plan.kind, force, plan.time_step, plan.kT, plan.form.types)
+    return lambda positions: _conservative_force(plan, tables, positions, neighbours) + push
 
 
-def start(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, key: Array, positions: Array):
+def step(plan: RolloutPlan, values: Values, tables, neighbours, push, state):
+    """`state` one time step later."""
+    force = force_of(plan, tables, neighbours, push)
+    return plan.equation.step(values, plan.kT, plan.types, force, state)
+
+
+def start(plan: RolloutPlan, values: Values, tables: tuple, key: Array, positions: Array):
     """States of W windows from keys (W,) and positions (W, N, 3)."""
-    generator = make_generator(plan)
 
     def one(pair):
         key, x = pair
         neighbours, _ = neighbours_of(plan, x)
-        return generator.init(
-            dynamics, key, x, tables=tables, neighbours=neighbours, push=jnp.zeros_like(x)
-        )
+        force = force_of(plan, tables, neighbours, jnp.zeros_like(x))
+        return plan.equation.init(values, plan.kT, plan.types, force, key, x)
 
     return lax.map(one, (key, positions))
 
 
-def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, states):
+def simulate_windows(plan: RolloutPlan, values: Values, tables: tuple, states):
     """Continue W states over one window each.
 
     Returns the states at the end, the `Frames` (W, T, N, 3), and the states (W, C, ...)
     `gradient_steps` before each of the C frames `plan.carrying`, from which `pull_back` starts.
     """
-    generator = make_generator(plan)
     befores = plan.frame_steps[plan.carrying] - plan.gradient_steps
     averaging = plan.mean_steps > 1
     opened = plan.frame_steps - (plan.mean_steps if averaging else 0)
@@ -195,14 +228,12 @@ def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, stat
                 push = jnp.zeros_like(first.position) + fault
                 count = jnp.minimum(plan.rebuild, steps - number * plan.rebuild)
 
-                def step(_, carried):
+                def advanced(_, carried):
                     state, moved = carried
-                    state = generator.step(
-                        dynamics, state, tables=tables, neighbours=neighbours, push=push
-                    )
+                    state = step(plan, values, tables, neighbours, push, state)
                     return state, moved + (state.position - first.position)
 
-                return lax.fori_loop(0, count, step, carried)
+                return lax.fori_loop(0, count, advanced, carried)
 
             carried = lax.fori_loop(0, -(-steps // plan.rebuild), block, carried)
             return carried, carried
@@ -224,38 +255,35 @@ def simulate_windows(plan: RolloutPlan, dynamics: Dynamics, tables: Tables, stat
 
 def pull_back(
     plan: RolloutPlan,
-    dynamics: Dynamics,
-    tabulate: Callable[[dict], Tables],
+    values: Values,
+    tabulate: Callable[[dict], tuple],
     parameters: dict,
     befores,
     for_dynamics: Frames,
     for_potential: Frames,
-) -> tuple[Dynamics, dict]:
-    """Gradients of sum(frames * for_dynamics) with respect to the dynamics, and of
+) -> tuple[dict, dict]:
+    """Gradients of sum(frames * for_dynamics) with respect to the values of the dynamics, and of
     sum(frames * for_potential) with respect to the parameters of the potential.
 
     befores       states (W, C, ...) of `simulate_windows`
     for_dynamics  cotangents (W, C, N, 3) of the `Frames` `plan.carrying`
     for_potential the same
-    tabulate      parameters -> Tables
+    tabulate      parameters -> tables
     """
-    generator = make_generator(plan)
     tables, tabulate_vjp = jax.vjp(tabulate, parameters)
-    damping = jnp.exp(-plan.time_step / plan.damping_time)
+    damping = jnp.exp(-plan.equation.time_step / plan.damping_time)
     blocks = plan.gradient_steps // plan.rebuild
 
-    def replay(dynamics, push, state):
+    def replay(values, push, state):
         def block(state, push):
             neighbours, _ = neighbours_of(plan, lax.stop_gradient(state.position))
 
-            def step(state, push):
+            def damped(state, push):
                 state = jax.tree.map(partial(_damped, damping), state)
-                state = generator.step(
-                    dynamics, state, tables=tables, neighbours=neighbours, push=push
-                )
+                state = step(plan, values, tables, neighbours, push, state)
                 return state, state.position
 
-            state, visited = lax.scan(step, state, push)
+            state, visited = lax.scan(damped, state, push)
             return state, (visited, neighbours)
 
         state, (visited, neighbours) = lax.scan(block, state, push)
@@ -268,13 +296,13 @@ def pull_back(
         state, cotangents = segment
         shape = (blocks, plan.rebuild, *state.position.shape)
         _, pull, (visited, neighbours) = jax.vjp(
-            lambda d, p: replay(d, p, state), dynamics, jnp.zeros(shape), has_aux=True
+            lambda d, p: replay(d, p, state), values, jnp.zeros(shape), has_aux=True
         )
-        (d_dynamics, d_push) = jax.vmap(pull)(cotangents)
-        d_dynamics = jax.tree.map(lambda a: a[0], d_dynamics)
+        (d_values, d_push) = jax.vmap(pull)(cotangents)
+        d_values = jax.tree.map(lambda a: a[0], d_values)
         d_push = d_push[1]
         sampled = d_push[:, plan.parameter_stride // 2 :: plan.parameter_stride]
-        return d_dynamics, _tables_cotangent(plan, tables, visited, sampled, neighbours)
+        return d_values, _tables_cotangent(plan, tables, visited, sampled, neighbours)
 
     cotangents = jax.tree.map(lambda a, b: jnp.stack([a, b], 2), for_dynamics, for_potential)
     flat = jax.tree.map(
@@ -282,8 +310,8 @@ def pull_back(
     )
     segments = flat[1].positions.shape[0]
     gradients = lax.map(one, flat, batch_size=min(plan.chunk, segments))
-    d_dynamics, d_tables = jax.tree.map(lambda a: jnp.sum(a, 0), gradients)
-    return d_dynamics, tabulate_vjp(d_tables)[0]
+    d_values, d_tables = jax.tree.map(lambda a: jnp.sum(a, 0), gradients)
+    return d_values, tabulate_vjp(d_tables)[0]
 
 
 def _damped(damping, x):
@@ -299,7 +327,7 @@ def _tables_cotangent(plan, tables, visited, cotangents, neighbours):
 
     def work(tables):
         def one(x, v, lists):
-            u = lambda y: potential.energy(plan.form, tables, y, box, lists)  # noqa: E731
+            u = lambda y: plan.potential.energy(tables, y, box, plan.topology, lists)  # noqa: E731
             return jax.jvp(u, (x,), (v,))[1]
 
         per_block = jax.vmap(jax.vmap(one, in_axes=(0, 0, None)))

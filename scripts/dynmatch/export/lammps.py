@@ -46,7 +46,7 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
         "in.lammps": input_script(model, name),
         "initial.data": data_file(model, start, name),
     }
-    if not model.form.hidden:
+    if not model.potential.term("three_body").hidden:
         written = write_out(model)
         texts["pair.table"] = pair_table(written)
         texts["threebody.uf3"] = triplet_splines(written)
@@ -62,8 +62,8 @@ def pair_table(written: PairsAndTriplets) -> str:
     It begins at half the core radius, where u is thousands of kB T; LAMMPS stops should a pair ever
     come closer.
     """
-    form = written.form
-    r = np.linspace(0.5 * form.core, form.cutoff, PAIR_NODES)
+    curve = written.curve
+    r = np.linspace(0.5 * curve.core, curve.cutoff, PAIR_NODES)
     columns = np.column_stack(
         [ANGSTROM * r, KCAL * written.pair(r), -KCAL / ANGSTROM * written.pair(r, 1)]
     )
@@ -85,7 +85,7 @@ def triplet_splines(written: PairsAndTriplets) -> str:
 
     Like `pair_table` it begins at half the core radius. The pair energy of this file is zero.
     """
-    low, cutoff = 0.5 * written.form.core, written.form.three_body_cutoff
+    low, cutoff = 0.5 * written.curve.core, written.form.cutoff
     near, far = (
         _knots(low, end, intervals)
         for end, intervals in zip((cutoff, 2 * cutoff), INTERVALS, strict=True)

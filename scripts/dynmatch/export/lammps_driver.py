@@ -1,6 +1,6 @@
 """Runs LAMMPS with the forces of a trained model, for models that no pair style can carry.
 
-    python -m dynmatch.export.lammps_driver ../model.yaml in.lammps [-var steps 1000 ...]
+    python -m dynmatch.export.lammps_driver ../../model.yaml in.lammps [-var steps 1000 ...]
 
 reads an input script made by the rule `export`, gives its `fix external` the forces of the model at
 every step, and runs it. Further arguments are options of LAMMPS. One process only.

@@ -14,6 +14,10 @@ Brownian   damp = dt/2 and the mass M = g dt/2. The scheme GJ-I then has c2 = 0,
 time step, and they therefore take SUBSTEPS steps for one of ours.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 
 ANGSTROM = 10.0
@@ -50,7 +54,7 @@ pair_coeff * * uf3 threebody.uf3 W
 NETWORK = """
 # The three-body term of this model is a network, for which LAMMPS has no pair style: any pair
 # part alone would be wrong. Therefore this script holds no potential, and does not run by itself;
-#     python -m dynmatch.export.lammps_driver ../model.yaml in.lammps
+#     python -m dynmatch.export.lammps_driver ../../model.yaml in.lammps
 # gives `fix external` the forces of the model, and runs it. A model trained with
 # potential.hidden: [] is one that LAMMPS runs alone.
 pair_style zero {cutoff:.9g}
@@ -101,24 +105,52 @@ run ${{steps}}
 """
 
 
+@dataclass(frozen=True)
+class Motion:
+    """How LAMMPS moves the sites of one equation of motion.
+
+    title     of the dynamics, in the script
+    commands  see above
+    mass      in LAMMPS, g/mol, of the columns of a type and the time step (ps)
+    """
+
+    title: str
+    commands: str
+    mass: Callable[[Mapping[str, float], float], float]
+
+
+MOTIONS = {
+    "bd": Motion("Brownian", BROWNIAN, lambda known, dt: known["gamma_over_alpha"] * dt / 2),
+    "ld": Motion("Langevin", LANGEVIN, lambda known, dt: known["mass_over_alpha2"]),
+}
+
+
+def motion_of(model: Model) -> Motion:
+    """How LAMMPS moves the model.
+
+    Raises DynmatchError, naming the dynamics, where it cannot.
+    """
+    name = model.equation.name
+    if name not in MOTIONS:
+        raise DynmatchError(f"LAMMPS has no equation of motion for the dynamics {name}")
+    return MOTIONS[name]
+
+
 def site_mass(model: Model) -> float:
-    """Mass in LAMMPS, g/mol: m/alpha^2, for Brownian dynamics gamma dt/(2 alpha), see above."""
-    physical = model.identifiable()
-    if model.kind == "ld":
-        return physical["mass_over_alpha2"]
-    return physical["gamma_over_alpha"] * model.time_step / 2
+    """Mass in LAMMPS, g/mol."""
+    return motion_of(model).mass(model.columns(0), model.time_step)
 
 
 def input_script(model: Model, name: str) -> str:
     """The script of `model`, called `name` in its first line; it runs for 1 ns."""
-    physical = model.identifiable()
+    motion, physical = motion_of(model), model.columns(0)
     friction, mass = physical["gamma_over_alpha"], site_mass(model)
     values = {
         "name": name,
-        "kind": "Langevin" if model.kind == "ld" else "Brownian",
+        "kind": motion.title,
         "steps": round(1000.0 / model.time_step),
         "every": round(0.5 / model.time_step),
-        "cutoff": ANGSTROM * model.form.cutoff,
+        "cutoff": ANGSTROM * model.potential.reach,
         "temperature": model.temperature,
         "step": FEMTOSECOND * model.time_step,
         "substep": FEMTOSECOND * model.time_step / SUBSTEPS,
@@ -129,12 +161,12 @@ def input_script(model: Model, name: str) -> str:
         "gamma_t": friction / FEMTOSECOND,
         "d0": physical["d0_nm2_per_ps"],
     }
-    network = bool(model.form.hidden)
+    network = bool(model.potential.term("three_body").hidden)
     parts = [
         HEAD,
         SETUP,
         NETWORK if network else TABLES,
-        LANGEVIN if model.kind == "ld" else BROWNIAN,
+        motion.commands,
         OUTPUT,
         *([] if network else [RUN]),
     ]

@@ -6,6 +6,7 @@ system.xml       the System with its forces; for a linear three-body term of one
 run_openmm.py    a run from these files, with nothing but OpenMM where there is a system.xml
 """
 
+import json
 from pathlib import Path
 
 import mdtraj
@@ -18,9 +19,9 @@ from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
 
 SCRIPT = '''\
-"""Runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""
+"""{name}: runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""
 
-import sys
+{standard}import sys
 
 from openmm import XmlSerializer
 from openmm.app import DCDReporter, PDBFile, Simulation, StateDataReporter
@@ -47,44 +48,58 @@ FROM_MODEL = """\
 # OpenMM has no formula for the potential of this model: dynmatch computes it at every step
 model = load("../../model.yaml")
 box = [edge._value for edge in pdb.topology.getUnitCellDimensions()]
-system = openmm_system.system(model, box, pdb.topology.getNumAtoms())"""
+with open("sites.json") as file:
+    sites = SiteTopology.of_record(json.load(file))
+system = openmm_system.system(model, box, sites)"""
 
 
-def write(folder: str | Path, model: Model, start: SiteTrajectory) -> None:
-    """Write the files of `model` into `folder`; its configuration is the last frame of `start`."""
+def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) -> list[Path]:
+    """Write the files of `model` into `folder`; its configuration is the last frame of `start`.
+
+    `name` is what the model is called in comments. Returns the files.
+
+    Raises DynmatchError, naming the dynamics, where OpenMM cannot move it.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     positions = start.positions[-1].astype(float)
     positions = positions - start.box * np.floor(positions / start.box)
     frame = mdtraj.Trajectory(
         positions[None],
-        start.topology,
+        start.topology.to_mdtraj(),
         unitcell_lengths=start.box[None],
         unitcell_angles=[[90.0] * 3],
     )
     with replacing(folder / "initial.pdb") as path:
         frame.save_pdb(str(path))
     texts = {
-        "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model)),
-        "run_openmm.py": script(model),
+        "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model, start.topology)),
+        "run_openmm.py": script(model, name),
     }
+    texts["sites.json"] = json.dumps(start.topology.record())
     if openmm_system.has_formula(model):
-        system = openmm_system.system(model, start.box, start.n_sites)
+        system = openmm_system.system(model, start.box, start.topology)
         texts["system.xml"] = XmlSerializer.serialize(system)
     for file, text in texts.items():
         with replacing(folder / file) as path:
             path.write_text(text, encoding="utf-8")
+    return [folder / file for file in ("initial.pdb", *texts)]
 
 
-def script(model: Model) -> str:
-    """The script run_openmm.py of `model`."""
+def script(model: Model, name: str) -> str:
+    """The script run_openmm.py of `model`, called `name` in its first line."""
     computed = not openmm_system.has_formula(model)
-    imports = "from dynmatch.export import openmm_system\nfrom dynmatch.model import load\n"
+    imports = (
+        "from dynmatch.export import openmm_system\nfrom dynmatch.model_file import load\n"
+        "from dynmatch.sites.topology import SiteTopology\n"
+    )
     velocities = f"simulation.context.setVelocitiesToTemperature({model.temperature!r})\n"
     return SCRIPT.format(
+        name=name,
+        standard="import json\n" if computed else "",
         imports=imports if computed else "",
         system=FROM_MODEL if computed else FROM_XML,
-        velocities=velocities if model.kind == "ld" else "",
+        velocities=velocities if openmm_system.motion_of(model).velocities else "",
         every=round(0.5 / model.time_step),
         time_step=model.time_step,
     )

@@ -9,13 +9,18 @@ Brownian dynamics is a CustomIntegrator with the Leimkuhler-Matthews scheme of o
 OpenMM's BrownianIntegrator is Euler-Maruyama.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import openmm
 from openmm import unit
 
+from dynmatch.errors import DynmatchError
 from dynmatch.export.triplets import PairsAndTriplets, write_out
 from dynmatch.model import Model
-from dynmatch.simulation.calculator import Evaluator
+from dynmatch.simulation.calculator import Calculator
+from dynmatch.sites.topology import SiteTopology
 
 PAIR_NODES = 2001
 RADIAL_NODES = 1001
@@ -23,30 +28,27 @@ RADIAL_NODES = 1001
 
 def has_formula(model: Model) -> bool:
     """Whether the potential is written out for OpenMM; if not, dynmatch computes the forces."""
-    return model.form.types is None and not model.form.hidden
+    kinds = [term.kind for term in model.potential.terms]
+    if len(model.potential.names) > 1 or kinds != ["pair", "three_body"]:
+        return False
+    return not model.potential.term("three_body").hidden
 
 
-def of_sites(model: Model, value: float | np.ndarray, n_sites: int) -> np.ndarray:
-    """A value of all sites, or of each type (T,), as one of every site (N,)."""
-    types = model.form.types
-    return np.full(n_sites, value) if types is None else np.asarray(value)[np.array(types)]
-
-
-def system(model: Model, box: np.ndarray, n_sites: int) -> openmm.System:
-    """The System of `n_sites` sites of `model` in a periodic box (3,), nm."""
-    masses = np.ones(n_sites)  # Brownian sites have none
-    if model.kind == "ld":
-        masses = of_sites(model, model.identifiable()["mass_over_alpha2"], n_sites)
+def system(model: Model, box: np.ndarray, sites: int | SiteTopology) -> openmm.System:
+    """The System of the sites of `model` in a periodic box (3,), nm: their topology, or their
+    number, where all are of its only type."""
+    topology = model.sites(sites) if isinstance(sites, int) else sites
+    masses = motion_of(model).masses(model, topology)
     made = openmm.System()
     made.setDefaultPeriodicBoxVectors(*np.diag(np.asarray(box, float)).tolist())
     for mass in masses.tolist():
         made.addParticle(mass)
     if not has_formula(model):
-        made.addForce(computed_force(model, box, n_sites))
+        made.addForce(computed_force(model, box, topology))
         return made
     written = write_out(model)
     for force in (pair_force(written), triplet_force(written)):
-        for _ in range(n_sites):
+        for _ in range(topology.n_sites):
             force.addParticle()
         made.addForce(force)
     return made
@@ -54,13 +56,13 @@ def system(model: Model, box: np.ndarray, n_sites: int) -> openmm.System:
 
 def pair_force(written: PairsAndTriplets) -> openmm.CustomNonbondedForce:
     """u(r), tabulated."""
-    form = written.form
+    curve = written.curve
     force = openmm.CustomNonbondedForce("u(r)")
     force.setName("pair")
-    values = written.pair(np.linspace(0.0, form.cutoff, PAIR_NODES))
-    force.addTabulatedFunction("u", openmm.Continuous1DFunction(values, 0.0, form.cutoff))
+    values = written.pair(np.linspace(0.0, curve.cutoff, PAIR_NODES))
+    force.addTabulatedFunction("u", openmm.Continuous1DFunction(values, 0.0, curve.cutoff))
     force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
-    force.setCutoffDistance(form.cutoff)
+    force.setCutoffDistance(curve.cutoff)
     return force
 
 
@@ -76,24 +78,24 @@ def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
     for c in range(form.radial_channels):
         definitions += [f"h{c} = radial{c}(r)", f"g{c} = radial{c}(q)"]
     # not from distance(p2, p3), which in a small box may be that to another image of p3
-    definitions.append(f"t = r*q*cos(angle(p2, p1, p3))/{form.three_body_cutoff**2!r}")
+    definitions.append(f"t = r*q*cos(angle(p2, p1, p3))/{form.cutoff**2!r}")
     definitions += ["r = distance(p1, p2)", "q = distance(p1, p3)"]
     force = openmm.CustomManyParticleForce(3, "; ".join(definitions))
     force.setName("three-body")
     # a tabulated function is zero beyond its range; OpenMM also visits triplets with a site there
     s = np.linspace(0.0, 1.0, RADIAL_NODES) ** 2
     for c, radial in enumerate(written.radial):
-        table = openmm.Continuous1DFunction(radial(s), 0.0, form.three_body_cutoff)
+        table = openmm.Continuous1DFunction(radial(s), 0.0, form.cutoff)
         force.addTabulatedFunction(f"radial{c}", table)
     force.setPermutationMode(openmm.CustomManyParticleForce.UniqueCentralParticle)
     force.setNonbondedMethod(openmm.CustomManyParticleForce.CutoffPeriodic)
-    force.setCutoffDistance(form.three_body_cutoff)
+    force.setCutoffDistance(form.cutoff)
     return force
 
 
-def computed_force(model: Model, box: np.ndarray, n_sites: int) -> openmm.PythonForce:
+def computed_force(model: Model, box: np.ndarray, topology: SiteTopology) -> openmm.PythonForce:
     """Everything that `model` has of forces, computed by dynmatch at every step."""
-    evaluate = Evaluator(model, box, n_sites)
+    evaluate = Calculator(model, box, topology)
 
     def compute(state):
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
@@ -105,45 +107,90 @@ def computed_force(model: Model, box: np.ndarray, n_sites: int) -> openmm.Python
     return force
 
 
-def integrator(model: Model) -> openmm.Integrator:
-    """The learned dynamics at the model's temperature and time step."""
-    physical = model.identifiable()
-    friction = physical["gamma_over_alpha"]
-    several = model.form.types is not None
-    if model.kind == "ld":
-        rate = friction / physical["mass_over_alpha2"]
-        if several:
-            return _langevin_of_types(model, rate)
-        return openmm.LangevinMiddleIntegrator(model.temperature, rate, model.time_step)
-    brownian = openmm.CustomIntegrator(model.time_step)
-    if several:
-        _add_per_site(brownian, "friction", model, friction)
-    else:
-        brownian.addGlobalVariable("friction", friction)
-    brownian.addGlobalVariable("kT", model.kT)
-    brownian.addPerDofVariable("noise", 0)
-    brownian.addPerDofVariable("next", 0)
-    brownian.addComputePerDof("next", "gaussian")
-    brownian.addComputePerDof("x", "x + dt*f/friction + sqrt(kT*dt/(2*friction))*(noise + next)")
-    brownian.addComputePerDof("noise", "next")
-    return brownian
+def integrator(model: Model, topology: SiteTopology) -> openmm.Integrator:
+    """The learned dynamics at the model's temperature and time step, for the sites of `topology`.
+
+    Raises DynmatchError, naming the dynamics, where OpenMM cannot move it.
+    """
+    return motion_of(model).integrator(model, topology)
 
 
-def _langevin_of_types(model: Model, rate: np.ndarray) -> openmm.CustomIntegrator:
-    """OpenMM's "middle" scheme with a collision rate (T,), 1/ps, of each type."""
-    langevin = openmm.CustomIntegrator(model.time_step)
-    _add_per_site(langevin, "rate", model, rate)
-    langevin.addGlobalVariable("kT", model.kT)
-    langevin.addUpdateContextState()
-    langevin.addComputePerDof("v", "v + dt*f/m")
-    langevin.addComputePerDof("x", "x + 0.5*dt*v")
-    langevin.addComputePerDof("v", "exp(-rate*dt)*v + sqrt(kT*(1 - exp(-2*rate*dt))/m)*gaussian")
-    langevin.addComputePerDof("x", "x + 0.5*dt*v")
-    return langevin
+def _brownian(model: Model, topology: SiteTopology) -> openmm.CustomIntegrator:
+    made = openmm.CustomIntegrator(model.time_step)
+    _add_per_site(made, "friction", model, topology, model.identifiable()["gamma_over_alpha"])
+    made.addGlobalVariable("kT", model.kT)
+    made.addPerDofVariable("noise", 0)
+    made.addPerDofVariable("next", 0)
+    made.addComputePerDof("next", "gaussian")
+    made.addComputePerDof("x", "x + dt*f/friction + sqrt(kT*dt/(2*friction))*(noise + next)")
+    made.addComputePerDof("noise", "next")
+    return made
 
 
-def _add_per_site(integrator, name: str, model: Model, value: np.ndarray) -> None:
-    """A variable of `integrator` whose value each site has by its type."""
-    values = of_sites(model, value, len(model.form.types))
-    integrator.addPerDofVariable(name, 0)
-    integrator.setPerDofVariableByName(name, np.repeat(values[:, None], 3, 1).tolist())
+def _langevin(model: Model, topology: SiteTopology) -> openmm.Integrator:
+    """OpenMM's "middle" scheme, with a collision rate, 1/ps, of each type."""
+    known = model.identifiable()
+    rate = known["gamma_over_alpha"] / known["mass_over_alpha2"]
+    if len(rate) == 1:
+        return openmm.LangevinMiddleIntegrator(model.temperature, float(rate[0]), model.time_step)
+    made = openmm.CustomIntegrator(model.time_step)
+    _add_per_site(made, "rate", model, topology, rate)
+    made.addGlobalVariable("kT", model.kT)
+    made.addUpdateContextState()
+    made.addComputePerDof("v", "v + dt*f/m")
+    made.addComputePerDof("x", "x + 0.5*dt*v")
+    made.addComputePerDof("v", "exp(-rate*dt)*v + sqrt(kT*(1 - exp(-2*rate*dt))/m)*gaussian")
+    made.addComputePerDof("x", "x + 0.5*dt*v")
+    return made
+
+
+def _add_per_site(
+    made: openmm.CustomIntegrator,
+    name: str,
+    model: Model,
+    topology: SiteTopology,
+    value: np.ndarray,
+) -> None:
+    """A variable of `made` with the value of each site's type (T,); of all, where there is one."""
+    if len(value) == 1:
+        made.addGlobalVariable(name, float(value[0]))
+        return
+    values = np.asarray(value)[topology.types_among(model.potential.names)]
+    made.addPerDofVariable(name, 0)
+    made.setPerDofVariableByName(name, np.repeat(values[:, None], 3, 1).tolist())
+
+
+def _physical_masses(model: Model, topology: SiteTopology) -> np.ndarray:
+    masses = np.asarray(model.identifiable()["mass_over_alpha2"], np.float64)
+    return masses[topology.types_among(model.potential.names)]
+
+
+def _no_masses(model: Model, topology: SiteTopology) -> np.ndarray:
+    return np.ones(topology.n_sites)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How OpenMM moves the sites of one equation of motion: its integrator, masses (N,) of the
+    sites, amu, and whether they have velocities."""
+
+    integrator: Callable[[Model, SiteTopology], openmm.Integrator]
+    masses: Callable[[Model, SiteTopology], np.ndarray]
+    velocities: bool
+
+
+MOTIONS = {
+    "bd": Motion(_brownian, _no_masses, velocities=False),
+    "ld": Motion(_langevin, _physical_masses, velocities=True),
+}
+
+
+def motion_of(model: Model) -> Motion:
+    """How OpenMM moves the model.
+
+    Raises DynmatchError, naming the dynamics, where it cannot.
+    """
+    name = model.equation.name
+    if name not in MOTIONS:
+        raise DynmatchError(f"OpenMM has no equation of motion for the dynamics {name}")
+    return MOTIONS[name]

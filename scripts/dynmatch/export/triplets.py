@@ -23,22 +23,24 @@ from numpy.polynomial import Polynomial
 
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potentials import potential
-from dynmatch.potentials.potential import PotentialForm
+from dynmatch.potentials import three_body
+from dynmatch.potentials.pair import Curve
 
 
 @dataclass(frozen=True)
 class PairsAndTriplets:
     """What is needed to write U out.
 
-    form         the potential's fixed part
-    coefficients (pair_basis,) of the pair spline, kB T
+    curve        the pair term's fixed part
+    form         that of the three-body term
+    coefficients (basis,) of the pair spline, kB T
     radial       h_c(s), one polynomial in s for every channel, valid for s < 1
     single       (channels,) v_c
     coupling     {(l, a, b): w_lab}, a <= b
     """
 
-    form: PotentialForm
+    curve: Curve
+    form: three_body.Form
     coefficients: np.ndarray
     radial: list[Polynomial]
     single: np.ndarray
@@ -47,25 +49,23 @@ class PairsAndTriplets:
     def pair(self, r: np.ndarray, derivative: int = 0) -> np.ndarray:
         """u(r), kJ/mol, or its first derivative, kJ/mol/nm, at distances r (nm)."""
         form = self.form
-        spline = potential.spline_design(form, r, derivative) @ self.coefficients
+        spline = self.curve.design(r, derivative) @ self.coefficients
         own = Polynomial([0.0])
         for v, h in zip(self.single, self.radial, strict=True):
             own = own + v * h
         for (rank, a, b), w in self.coupling.items():
             own = own + w * self.radial[a] * self.radial[b] * Polynomial([0.0, 1.0]) ** rank
-        s = (r / form.three_body_cutoff) ** 2
+        s = (r / form.cutoff) ** 2
         if derivative:
-            ends = own.deriv()(s) * 2 * r / form.three_body_cutoff**2
+            ends = own.deriv()(s) * 2 * r / form.cutoff**2
         else:
             ends = own(s)
-        three_body = np.where(s < 1, 2 * ends, 0.0)
-        return form.thermal_energy * (
-            potential.core_energy(form, r, derivative) + spline + three_body
-        )
+        of_triplets = np.where(s < 1, 2 * ends, 0.0)
+        return form.thermal_energy * (self.curve.core_energy(r, derivative) + spline + of_triplets)
 
     def triplet(self, r_ij: np.ndarray, r_ik: np.ndarray, r_jk: np.ndarray) -> np.ndarray:
         """w, kJ/mol, of a centre i with neighbours j and k; arrays that broadcast, nm."""
-        cutoff = self.form.three_body_cutoff
+        cutoff = self.form.cutoff
         first, second, third = ((r / cutoff) ** 2 for r in (r_ij, r_ik, r_jk))
         h, g = ([np.where(s < 1, p(s), 0.0) for p in self.radial] for s in (first, second))
         t = (first + second - third) / 2
@@ -77,7 +77,8 @@ class PairsAndTriplets:
 
 def require_one_type(model: Model) -> None:
     """Raise DynmatchError where `model` has several types of sites or bonded terms."""
-    if model.form.types is not None:
+    kinds = [term.kind for term in model.potential.terms]
+    if len(model.potential.names) > 1 or kinds != ["pair", "three_body"]:
         raise DynmatchError(
             "the model has several types of sites or bonds between them, and only the terms of a "
             "single type without bonds are written for LAMMPS; run it with the script in openmm/, "
@@ -92,7 +93,7 @@ def write_out(model: Model) -> PairsAndTriplets:
     or there are several types of sites.
     """
     require_one_type(model)
-    form = model.form
+    pair, form = model.potential.term("pair"), model.potential.term("three_body")
     if form.hidden:
         raise DynmatchError(
             "the three-body term of this model is a network (potential.hidden: "
@@ -100,14 +101,16 @@ def write_out(model: Model) -> PairsAndTriplets:
             "potential.hidden: [] for one that does"
         )
     inside = Polynomial([1.0, -1.0]) ** 3
-    monomial = np.asarray(potential.tabulate(form, model.parameters).radial, np.float64)
-    kernel = np.asarray(model.parameters["network"]["params"]["Dense_0"]["kernel"], np.float64)
+    parameters, (name,) = model.parameters, form.names
+    monomial = np.asarray(form.tabulate(parameters).radial[0], np.float64)
+    kernel = np.asarray(parameters["network"][name]["params"]["Dense_0"]["kernel"], np.float64)
     channels = form.radial_channels
     couples = [(a, b) for a in range(channels) for b in range(a, channels)]
     keys = [(rank, a, b) for rank in range(form.degree + 1) for a, b in couples]
     return PairsAndTriplets(
+        curve=pair.curve(0),
         form=form,
-        coefficients=np.asarray(model.parameters["pair"]["params"]["coefficients"], np.float64),
+        coefficients=np.asarray(parameters["pair"][0], np.float64),
         radial=[inside * Polynomial(p) for p in monomial],
         single=kernel[:channels, 0],
         coupling=dict(zip(keys, kernel[channels:, 0].tolist(), strict=True)),

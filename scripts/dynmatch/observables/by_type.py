@@ -6,7 +6,7 @@ import pandas as pd
 from dynmatch.observables.frames import structure
 from dynmatch.observables.observed import Observed
 from dynmatch.observables.rdf import rdf_samples, rdf_table
-from dynmatch.sites.topology import coordinate, kinds_of, nonbonded_pairs
+from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
 
@@ -27,7 +27,7 @@ def rdf_of_types(
     """
     return {
         f"{first}-{second}": rdf_samples(trajectory, bin_width, pairs)
-        for (first, second), pairs in nonbonded_pairs(trajectory.topology).items()
+        for (first, second), pairs in trajectory.topology.nonbonded_pairs.items()
         if len(pairs)
     }
 
@@ -47,9 +47,9 @@ def bonded(trajectory: SiteTrajectory) -> pd.DataFrame:
     """
     columns = ["types", "coordinate", "value", "density", "error"]
     tables = [pd.DataFrame(columns=columns)]
-    for along, sites in kinds_of(trajectory.topology).items():
+    for along, sites in trajectory.topology.bonded_kinds.items():
         blocks = [
-            coordinate(replica.positions[block], np.array(sites), replica.box).ravel()
+            coordinate(replica.positions[block], sites, replica.box).ravel()
             for replica in trajectory.replicas()
             for block in block_slices(replica.n_frames)
         ]
@@ -113,5 +113,5 @@ def _of_all(observed: Observed) -> tuple[np.ndarray, np.ndarray]:
     if len(rdfs) == 1:
         # of one type without bonds, that is the RDF
         return next(iter(rdfs.values()))
-    pairs = np.concatenate(list(nonbonded_pairs(frames.topology).values()))
+    pairs = np.concatenate(list(frames.topology.nonbonded_pairs.values()))
     return rdf_samples(frames, observed.settings.rdf_bin, pairs)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import fft
 
 from dynmatch.statistics import block_slices
-from dynmatch.storage import memmap as mapped
+from dynmatch.storage import memmap
 
 CHUNK = 200_000
 """Numbers of one float64 series chunk, about what a core's cache holds."""
@@ -19,7 +19,7 @@ def site_chunks(values: np.ndarray, drift: np.ndarray) -> Iterator[tuple[slice, 
     """
     frames, sites, _ = values.shape
     chunk = max(1, CHUNK // (3 * frames))
-    by_site = mapped.by_site(values)
+    by_site = memmap.by_site(values)
     for start in range(0, sites, chunk):
         index = slice(start, min(start + chunk, sites))
         yield index, np.ascontiguousarray(by_site[index], np.float64) - drift.T

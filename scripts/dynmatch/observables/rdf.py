@@ -64,7 +64,7 @@ def _frames(trajectory: SiteTrajectory, index: slice) -> mdtraj.Trajectory:
     lengths = np.tile(trajectory.box, (len(positions), 1))
     return mdtraj.Trajectory(
         positions,
-        trajectory.topology,
+        trajectory.topology.to_mdtraj(),
         unitcell_lengths=lengths,
         unitcell_angles=np.full_like(lengths, 90.0),
     )

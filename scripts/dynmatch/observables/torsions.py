@@ -12,8 +12,7 @@ from scipy.signal import fftconvolve
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.observed import Observed
-from dynmatch.sites.internal_coordinates import coordinates_of
-from dynmatch.sites.topology import coordinate
+from dynmatch.sites.internal_coordinates import coordinate, coordinates_of
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import (
     block_slices,

@@ -1,111 +1,98 @@
-r"""Bonded terms of molecules of several sites: bonds, angles and dihedrals, fitted to a reference.
+r"""Bonded terms of molecules of several sites: bonds, angles and dihedrals.
 
     bond      k/2 (r - r0)^2
     angle     k/2 (cos theta - c0)^2
     dihedral  sum_{n=1..4} a_n cos(n phi) + b_n sin(n phi)
 
-They are priors, fixed before training: each is the Boltzmann inverse of its own distribution in the
-reference, as if the coordinates were independent. In r the measure r^2 is allowed for; cos theta
-and phi have a flat one. The sines let a chiral molecule be one.
+They are priors, fixed before training (`bottom_up.boltzmann_inversion`). The sines let a chiral
+molecule be one. Where they are in a system is told by its topology.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from dynmatch.sites.topology import coordinate, kinds_of
-from dynmatch.sites.trajectory import SiteTrajectory
+from dynmatch.errors import DynmatchError
+from dynmatch.sites.internal_coordinates import coordinate
+from dynmatch.sites.topology import SiteTopology
+from dynmatch.storage.plain import record_of, tuples
 
 FOURIER_ORDER = 4
-DIHEDRAL_BINS = 72
-FRAMES = 2000
-"""Frames of the reference that a term is fitted to, at most."""
 
 
 @dataclass(frozen=True)
-class BondedTerm:
+class Kind:
     """One kind of bond, angle or dihedral, wherever it occurs.
 
     names      of the types along it
-    sites      tuples of two, three or four sites
     parameters (r0 nm, k kJ/mol/nm^2), (c0, k kJ/mol), or a_1 ... a_4, b_1 ... b_4 in kJ/mol
     """
 
     names: tuple[str, ...]
-    sites: tuple[tuple[int, ...], ...]
     parameters: tuple[float, ...]
 
 
-def fit(trajectory: SiteTrajectory, kT: float, width: float) -> tuple[BondedTerm, ...]:
-    """Every bonded term that the topology of `trajectory` implies.
+@dataclass(frozen=True)
+class Form:
+    """All kinds of bonded terms. It has no learned parameters."""
 
-    width  nm: a coordinate narrower than that, as a rigid bond is, is given this standard deviation
-           (an angle, width over the bond length), so that a time step of some fs can follow it
-    """
-    stride = max(1, trajectory.n_frames // FRAMES)
-    positions = trajectory.positions[::stride]
-    return tuple(
-        BondedTerm(along, tuple(sites), _parameters(positions, sites, trajectory.box, kT, width))
-        for along, sites in kinds_of(trajectory.topology).items()
-    )
+    kind: ClassVar[str] = "bonded"
+    groups: ClassVar[tuple[str, ...]] = ()
+    sees: ClassVar[str] = "neighbours"
+    all_pairs_up_to: ClassVar[int] = 0
 
+    kinds: tuple[Kind, ...]
 
-def _parameters(positions, sites, box, kT: float, width: float) -> tuple[float, ...]:
-    values = coordinate(positions, np.array(sites), box)
-    if len(sites[0]) == 2:
-        return length(values, kT, width)
-    if len(sites[0]) == 3:
-        chain = np.array(sites)
-        arm = np.mean(coordinate(positions, chain[:, :2], box))
-        return harmonic(values, kT, width / arm)
-    return fourier(values, kT)
+    @property
+    def reach(self) -> float:
+        return 0.0
 
+    def initialise(self, key: Array) -> dict:
+        return {}
 
-def harmonic(values: np.ndarray, kT: float, width: float = 0.0) -> tuple[float, float]:
-    """Centre and k (kJ/mol over the square of their unit) of values with a flat measure, whose
-    standard deviation is taken to be `width` at least."""
-    return float(np.mean(values)), float(kT / max(np.std(values), width) ** 2)
+    def tabulate(self, parameters: dict) -> None:
+        return None
 
+    def energy(self, tables: None, positions, box, topology: SiteTopology, neighbours) -> Array:
+        total = jnp.zeros((), positions.dtype)
+        for term in self.kinds:
+            sites = topology.bonded_kinds.get(term.names)
+            if sites is None:
+                continue
+            q = coordinate(positions, sites, box, jnp)
+            if len(term.names) < 4:
+                centre, k = term.parameters
+                total += 0.5 * k * jnp.sum((q - centre) ** 2)
+            else:
+                for n in range(FOURIER_ORDER):
+                    a, b = term.parameters[n], term.parameters[FOURIER_ORDER + n]
+                    total += jnp.sum(a * jnp.cos((n + 1) * q) + b * jnp.sin((n + 1) * q))
+        return total
 
-def length(r: np.ndarray, kT: float, width: float) -> tuple[float, float]:
-    """r0 (nm) and k (kJ/mol/nm^2) of the length of a bond."""
-    mean, k = harmonic(r, kT, width)
-    # the mean of r^2 exp(-(r - r0)^2/2 s^2) is r0 + 2 s^2/r0 to first order
-    return mean - 2 * kT / k / mean, k
+    def force(self, tables: None, positions, box, topology: SiteTopology, neighbours) -> Array:
+        return -jax.grad(lambda x: self.energy(tables, x, box, topology, neighbours))(positions)
 
+    def roughness(self, parameters: dict) -> Array:
+        return jnp.float32(0.0)
 
-def fourier(phi: np.ndarray, kT: float) -> tuple[float, ...]:
-    """a_1 ... a_4, b_1 ... b_4 in kJ/mol of a dihedral phi (F,), radian.
+    def require(self, topology: SiteTopology) -> None:
+        """Raises DynmatchError for bonds, angles or dihedrals that it has no parameters for."""
+        unknown = topology.bonded_kinds.keys() - {term.names for term in self.kinds}
+        if unknown:
+            known = ", ".join("-".join(term.names) for term in self.kinds)
+            raise DynmatchError(
+                f"the model has no bonded term for {', '.join(map('-'.join, sorted(unknown)))}; "
+                f"it knows {known or 'none'}"
+            )
 
-    Least squares of -kT ln p(phi) on the harmonics, weighted by p: empty bins do not count.
-    """
-    density, edges = np.histogram(phi, DIHEDRAL_BINS, (-np.pi, np.pi), density=True)
-    centre = 0.5 * (edges[1:] + edges[:-1])
-    seen = density > 0
-    n = np.arange(1, FOURIER_ORDER + 1)
-    angles = centre[seen, None] * n
-    design = np.concatenate([np.ones((seen.sum(), 1)), np.cos(angles), np.sin(angles)], 1)
-    weight = np.sqrt(density[seen])
-    # a weak penalty decides where phi never goes
-    ridge = 1e-3 * np.eye(design.shape[1])
-    matrix = np.concatenate([weight[:, None] * design, ridge])
-    right = np.concatenate([-kT * weight * np.log(density[seen]), np.zeros(len(ridge))])
-    return tuple(float(x) for x in np.linalg.lstsq(matrix, right, rcond=None)[0][1:])
+    def record(self) -> dict:
+        return record_of(self)
 
-
-def energy(terms: Sequence[BondedTerm], positions: Array, box: Array) -> Array:
-    """Sum of all terms, kJ/mol, at positions (N, 3), nm."""
-    total = jnp.zeros((), positions.dtype)
-    for term in terms:
-        q = coordinate(positions, np.array(term.sites), box, jnp)
-        if len(term.names) < 4:
-            centre, k = term.parameters
-            total += 0.5 * k * jnp.sum((q - centre) ** 2)
-        else:
-            for n in range(FOURIER_ORDER):
-                a, b = term.parameters[n], term.parameters[FOURIER_ORDER + n]
-                total += jnp.sum(a * jnp.cos((n + 1) * q) + b * jnp.sin((n + 1) * q))
-    return total
+    @classmethod
+    def of_record(cls, record: dict) -> "Form":
+        return cls(
+            tuple(Kind(**{k: tuples(v) for k, v in each.items()}) for each in record["kinds"])
+        )

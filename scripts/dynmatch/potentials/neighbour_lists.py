@@ -13,111 +13,81 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from dynmatch.errors import DynmatchError
-from dynmatch.potentials import potential
-from dynmatch.potentials.molecular import MolecularForm
-from dynmatch.potentials.potential import Neighbours, PotentialForm
-from dynmatch.potentials.torsional import InternalForm
+from dynmatch.potentials.separations import BLOCK, separations
+from dynmatch.potentials.sum import Potential
 from dynmatch.runtime.jax_md import partition
 
-ALL_PAIRS_UP_TO = 128
-"""Number of sites up to which the pair term takes all pairs, which is cheaper than a list."""
 SKIN = 0.2
 """Range of the neighbour lists beyond the cutoff, nm, where nothing else is said."""
-ROOM = 1.2
+MARGIN = 1.2
 """For neighbours, and for sites in a cell, over the most there are at the start."""
 
 
-class Room(NamedTuple):
-    """Sizes of the lists: neighbours of each term (`pair` None for all pairs), and sites in a cell
-    (None where every site is a candidate)."""
+class Capacity(NamedTuple):
+    """Sizes of the lists: neighbours of each term (None for all pairs), and sites in a cell (None
+    where every site is a candidate)."""
 
-    pair: int | None
-    three_body: int
+    lists: tuple[int | None, ...]
     cell: int | None
-
-
-def lists_for(
-    form: PotentialForm | MolecularForm | InternalForm,
-    box: np.ndarray,
-    n_sites: int,
-    skin: float = SKIN,
-) -> "NeighbourLists | NoLists":
-    """`NeighbourLists`, or `NoLists` for a potential that needs none.
-
-    Raises DynmatchError when a form that knows the type of every site is of another number of them.
-    """
-    if form.types is not None and len(form.types) != n_sites:
-        raise DynmatchError(
-            f"the model is one of {len(form.types)} sites of given types, and here are "
-            f"{n_sites}; take configurations of the system it was trained on"
-        )
-    return NoLists() if isinstance(form, InternalForm) else NeighbourLists(form, box, n_sites, skin)
-
-
-class NoLists:
-    """Stands for `NeighbourLists` where there is nothing to list."""
-
-    def room(self, positions: Array, grown: int) -> None:
-        """None is needed."""
-
-    def update(self, room: None, positions: Array) -> tuple[Neighbours, Array]:
-        """No lists, which is always enough."""
-        return potential.ALL_PAIRS, jnp.bool_(True)
 
 
 class NeighbourLists:
     """Neighbours for a batch of replicas, up to `skin` (nm) beyond the ranges of the terms.
 
-    For large N one search serves both terms: the neighbours of the three-body term are picked
-    from those of the pair term.
+    One search, for the longest of the lists, serves all terms: the neighbours of the others are
+    picked from those. A potential without ranges has no lists.
     """
 
-    def __init__(
-        self,
-        form: PotentialForm | MolecularForm,
-        box: np.ndarray,
-        n_sites: int,
-        skin: float = SKIN,
-    ):
+    def __init__(self, potential: Potential, box: np.ndarray, n_sites: int, skin: float = SKIN):
         self._box = jnp.asarray(box, jnp.float32)
-        self._inner = form.three_body_cutoff + skin
-        self._large = n_sites > ALL_PAIRS_UP_TO
-        self._reach = form.cutoff + skin if self._large else self._inner
+        self._reaches = tuple(
+            term.reach + skin if term.reach and n_sites > term.all_pairs_up_to else None
+            for term in potential.terms
+        )
+        self._longest = max((reach for reach in self._reaches if reach), default=0.0)
         self._cells = None
-        if np.min(box) >= 3 * self._reach:
-            self._cells = partition.cell_list(np.asarray(box, np.float64), self._reach, ROOM)
+        if self._longest and np.min(box) >= 3 * self._longest:
+            self._cells = partition.cell_list(np.asarray(box, np.float64), self._longest, MARGIN)
 
-    def room(self, positions: Array, grown: int) -> Room:
-        """Room for the neighbours at positions (replicas, N, 3), and for more each time it has
-        `grown`."""
+    def capacity(self, positions: Array, growths: int) -> Capacity:
+        """Room for the neighbours at positions (replicas, N, 3), and for more with each of the
+        `growths`."""
+        if not self._longest:
+            return Capacity(self._reaches, None)
         n = positions.shape[1]
         wrapped = [jnp.mod(x, self._box) for x in positions]
-        more = ROOM ** (1 + grown)
+        more = MARGIN ** (1 + growths)
         cell = None
         if self._cells is not None:
             most = max(self._cells.allocate(x).cell_capacity for x in wrapped)
-            cell = math.ceil(most * ROOM**grown)
+            cell = math.ceil(most * MARGIN**growths)
             if 27 * cell >= n:
                 cell = None
-        outer, inner = (
-            max(self._most(x, reach, cell) for x in wrapped) for reach in (self._reach, self._inner)
-        )
-        sizes = [min(n, max(1, math.ceil(more * most))) for most in (outer, inner)]
-        return Room(sizes[0] if self._large else None, sizes[1], cell)
 
-    def update(self, room: Room, positions: Array) -> tuple[Neighbours, Array]:
-        """Lists (replicas, K, N) at `positions`, and whether they had room for all neighbours."""
+        def size(reach):
+            most = max(self._most(x, reach, cell) for x in wrapped)
+            return min(n, max(1, math.ceil(more * most)))
+
+        return Capacity(tuple(reach and size(reach) for reach in self._reaches), cell)
+
+    def update(self, capacity: Capacity, positions: Array) -> tuple[tuple, Array]:
+        """Lists (replicas, K, N) of each term at `positions`, and whether they had room for all
+        neighbours."""
+        if not self._longest:
+            return self._reaches, jnp.bool_(True)
 
         def one(x):
             x = jnp.mod(x, self._box)
-            count = room.three_body if room.pair is None else room.pair
-            index, fits = self._search(x, room.cell, count)
-            if room.pair is None:
-                return Neighbours(None, index), fits
-            _, s = potential._separations(x, self._box, index)
-            row, enough = _chosen_first(s < self._inner**2, room.three_body)
-            return Neighbours(index, _or_empty(index, row, len(x))), fits & enough
+            sizes = dict(zip(self._reaches, capacity.lists, strict=True))
+            index, fits = self._search(x, capacity.cell, sizes[self._longest])
+            chosen = {None: None, self._longest: index}
+            if sizes.keys() - chosen.keys():
+                _, s = separations(x, self._box, index)
+            for reach in sizes.keys() - chosen.keys():
+                row, enough = _chosen_first(s < reach**2, sizes[reach])
+                chosen[reach] = _or_empty(index, row, len(x))
+                fits &= enough
+            return tuple(chosen[reach] for reach in self._reaches), fits
 
         near, fits = jax.vmap(one)(positions)
         return near, jnp.all(fits)
@@ -139,7 +109,7 @@ class NeighbourLists:
 
         def search(sites):
             index, there = candidates(sites)
-            chosen = self._within(x, sites, index, there, self._reach)
+            chosen = self._within(x, sites, index, there, self._longest)
             row, fits = _chosen_first(chosen.T, count)
             index = jnp.broadcast_to(index, chosen.shape)
             return _or_empty(index.T, row, n), fits
@@ -186,7 +156,7 @@ class NeighbourLists:
 
 def _blocks(n: int) -> np.ndarray:
     """Sites 0 ... n - 1 in blocks (blocks, B) that search at once, filled up with n."""
-    size = min(n, potential.BLOCK)
+    size = min(n, BLOCK)
     blocks = math.ceil(n / size)
     sites = np.arange(blocks * size)
     return np.where(sites < n, sites, n).reshape(blocks, size)

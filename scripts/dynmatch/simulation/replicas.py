@@ -11,11 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
 
-from dynmatch.dynamics import dynamics as engine
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potentials import potential
-from dynmatch.potentials.neighbour_lists import lists_for
+from dynmatch.potentials.neighbour_lists import NeighbourLists
 from dynmatch.runtime.sharding import devices_for, placed, spread
 from dynmatch.sites.trajectory import SiteTrajectory
 
@@ -29,12 +27,12 @@ FAR = 6.5
 
 class Progress(NamedTuple):
     """Where a run is: `states` of the replicas, their `energies` (replicas,) in kJ/mol, chunks
-    `done`, how often the neighbour lists have `grown`, and steps to their next `rebuild`."""
+    `done`, `growths` of the neighbour lists, and steps to their next `rebuild`."""
 
     states: Any
     energies: np.ndarray
     done: int
-    grown: int
+    growths: int
     rebuild: int
 
 
@@ -44,41 +42,44 @@ def propagator(
     """The beginning of a run from frames of `start`, and the function that continues it by a chunk.
 
     advance(progress) -> progress, positions (replicas, frames, N, 3) in nm of frames `steps` steps
-    apart, and their velocities in nm/ps for Langevin models, or None. The replicas are shared out
-    to all of JAX's devices.
+    apart, and their velocities in nm/ps where the dynamics has any, or None. The replicas are
+    shared out to all of JAX's devices.
 
     `advance` raises DynmatchError, naming step, replica and energy, when a replica leaves the realm
     of numbers or explodes.
     """
     box = jnp.asarray(start.box, jnp.float32)
-    tables = potential.tabulate(model.form, model.parameters)
+    potential, equation, topology = model.potential, model.equation, start.topology
+    potential.require(topology)
+    types, values, kT = topology.types_among(potential.names), model.bath, model.kT
+    tables = potential.tabulate(model.parameters)
     first_rebuild, skin = rebuild_interval(model)
-    lists = lists_for(model.form, start.box, start.n_sites, skin)
+    lists = NeighbourLists(potential, start.box, start.n_sites, skin)
     mesh = devices_for(replicas)
 
-    def force(positions, neighbours):
-        return potential.force(model.form, tables, positions, box, neighbours)
+    def force_with(neighbours):
+        return lambda x: potential.force(tables, x, box, topology, neighbours)
 
-    generator = engine.generator(model.kind, force, model.time_step, model.kT, model.form.types)
+    def begin(key, x, neighbours):
+        return equation.init(values, kT, types, force_with(neighbours), key, x)
+
     picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
     positions = jnp.asarray(start.positions[picked], jnp.float32)
     keys = random.split(random.PRNGKey(seed), replicas)
-    allocated, room = 0, lists.room(positions, 0)
-    near, _ = lists.update(room, positions)
-    states = jax.jit(jax.vmap(lambda k, x, n: generator.init(model.dynamics, k, x, neighbours=n)))(
-        keys, positions, near
-    )
+    allocated, capacity = 0, lists.capacity(positions, 0)
+    near, _ = lists.update(capacity, positions)
+    states = jax.jit(jax.vmap(begin))(keys, positions, near)
 
-    def chunk(rebuild, room, states):
+    def chunk(rebuild, capacity, states):
         """`frames` frames; also whether the lists had room, and no site outran the skin."""
 
         def block(number, carry):
             states, _, enough, kept = carry
             length = jnp.minimum(rebuild, steps - number * rebuild)
-            near, fits = lists.update(room, states.position)
+            near, fits = lists.update(capacity, states.position)
 
             def step(_, states):
-                return jax.vmap(lambda s, n: generator.step(model.dynamics, s, neighbours=n))(
+                return jax.vmap(lambda s, n: equation.step(values, kT, types, force_with(n), s))(
                     states, near
                 )
 
@@ -90,48 +91,46 @@ def propagator(
         def frame(carry, _):
             carry = lax.fori_loop(0, math.ceil(steps / rebuild), block, carry)
             states = carry[0]
-            v = None
-            if model.kind == "ld":
-                v = jax.vmap(lambda s: engine.velocity(model.dynamics, s))(states)
+            v = jax.vmap(lambda s: equation.velocity(values, s))(states)
             return carry, (states.position, v)
 
         yes = jnp.bool_(True)
         # no lists yet: every block begins with new ones, and the last serve for the energies
-        shapes, _ = jax.eval_shape(partial(lists.update, room), states.position)
+        shapes, _ = jax.eval_shape(partial(lists.update, capacity), states.position)
         near = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         carry = states, near, yes, yes
         (states, near, enough, kept), seen = lax.scan(frame, carry, None, length=frames)
-        energies = jax.vmap(lambda x, n: potential.energy(model.form, tables, x, box, n))(
+        energies = jax.vmap(lambda x, n: potential.energy(tables, x, box, topology, n))(
             states.position, near
         )
         seen = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), seen)
         return states, enough[None], kept[None], seen, energies
 
     @partial(jax.jit, static_argnums=(0, 1))
-    def shared_chunk(rebuild, room, states):
-        return spread(partial(chunk, rebuild, room), mesh, (True,))(states)
+    def shared_chunk(rebuild, capacity, states):
+        return spread(partial(chunk, rebuild, capacity), mesh, (True,))(states)
 
     def advance(progress: Progress):
-        nonlocal allocated, room
-        states, last, done, grown, rebuild = progress
+        nonlocal allocated, capacity
+        states, last, done, growths, rebuild = progress
         states = placed(states, mesh, split=True)
         while True:
-            if grown != allocated:
-                allocated, room = grown, lists.room(positions, grown)
-            after, enough, kept, (x, v), energies = shared_chunk(rebuild, room, states)
+            if growths != allocated:
+                allocated, capacity = growths, lists.capacity(positions, growths)
+            after, enough, kept, (x, v), energies = shared_chunk(rebuild, capacity, states)
             exploded = not np.isfinite(np.asarray(after.position)).all()
             if exploded or (enough.all() and (kept.all() or rebuild == 1)):
                 break
             if not enough.all():
                 logging.info("a neighbour list overflowed; allocating larger ones")
-                grown += 1
+                growths += 1
             else:
                 rebuild = max(1, rebuild // 2)
                 logging.info("a site outran the skin; rebuilding every %d steps", rebuild)
         x = np.asarray(x)
         energies = _require_sound(x, done, steps, energies, last, start)
         v = None if v is None else np.asarray(v)
-        return Progress(after, energies, done + 1, grown, rebuild), x, v
+        return Progress(after, energies, done + 1, growths, rebuild), x, v
 
     return Progress(states, np.full(replicas, np.nan), 0, allocated, first_rebuild), advance
 
@@ -145,16 +144,13 @@ def rebuild_interval(model: Model) -> tuple[int, float]:
     """
 
     def skin(steps):
-        return (
-            2
-            * FAR
-            * engine.free_motion(model.kind, model.dynamics, model.kT, steps * model.time_step)
-        )
+        time = steps * model.time_step
+        return 2 * FAR * model.equation.free_motion(model.bath, model.kT, time)
 
     def cost(steps):
-        return (1 + skin(steps) / model.form.cutoff) ** 3 + SEARCH / steps
+        return (1 + skin(steps) / model.potential.reach) ** 3 + SEARCH / steps
 
-    if not model.form.cutoff:
+    if not model.potential.reach:
         return LONGEST_REBUILD, math.inf
     steps = min(range(1, LONGEST_REBUILD + 1), key=cost)
     return steps, skin(steps)

@@ -15,7 +15,6 @@ from scipy.sparse.csgraph import breadth_first_order, dijkstra
 from scipy.stats import circstd
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.topology import bonds_of, coordinate
 from dynmatch.sites.trajectory import SiteTrajectory
 
 RIGID = 0.3
@@ -38,6 +37,27 @@ class ZMatrix:
     angles: tuple[tuple[int, int, int], ...]
     torsions: tuple[tuple[int, int, int, int], ...]
     impropers: tuple[tuple[int, int, int, int], ...]
+
+
+def coordinate(positions, sites: np.ndarray, box, xp=np):
+    """r (nm), cos theta or phi (radian, IUPAC sign) of sites (S, 2), (S, 3) or (S, 4).
+
+    positions (..., N, 3), nm; returns (..., S). `xp` is NumPy or JAX's.
+    """
+    steps = []
+    for i, j in zip(sites.T[:-1], sites.T[1:], strict=True):
+        d = positions[..., j, :] - positions[..., i, :]
+        steps.append(d - box * xp.round(d / box))
+    if len(steps) == 1:
+        return xp.sqrt(xp.sum(steps[0] ** 2, -1))
+    if len(steps) == 2:
+        first, second = -steps[0], steps[1]
+        norm = xp.sqrt(xp.sum(first**2, -1) * xp.sum(second**2, -1))
+        return xp.sum(first * second, -1) / norm
+    first, second, third = steps
+    left, right = xp.cross(first, second), xp.cross(second, third)
+    sine = xp.sqrt(xp.sum(second**2, -1)) * xp.sum(first * right, -1)
+    return xp.arctan2(sine, xp.sum(left * right, -1))
 
 
 def zmatrix(bonds: Sequence[tuple[int, int]], count: int) -> ZMatrix:
@@ -85,7 +105,7 @@ def coordinates_of(trajectory: SiteTrajectory) -> ZMatrix:
 
     Raises DynmatchError where the bonds do not join all sites, or close a ring.
     """
-    chain = zmatrix(bonds_of(trajectory.topology), trajectory.n_sites)
+    chain = zmatrix(trajectory.topology.bonds, trajectory.n_sites)
     if not chain.torsions:
         return chain
     some = trajectory.positions[:: max(1, trajectory.n_frames // FRAMES)]

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.topology import SiteTopology
 
 logger = logging.getLogger(__name__)
 
@@ -176,21 +177,16 @@ def site_bonds(topology: mdtraj.Topology, sites: Sequence[Site]) -> list[tuple[i
 
 def site_topology(
     topology: mdtraj.Topology, sites: Sequence[Site], bonds: Sequence[tuple[int, int]]
-) -> mdtraj.Topology:
-    """A topology of the sites: names, bonds, and the residues of the atoms that they stand for."""
-    mapped = mdtraj.Topology()
-    chain, residue, last = mapped.add_chain(), None, None
-    for site in sites:
-        if site.residue != last:
-            residue, last = (
-                mapped.add_residue(topology.residue(site.residue).name, chain),
-                site.residue,
-            )
-        mapped.add_atom(site.name, mdtraj.element.virtual, residue)
-    atoms = list(mapped.atoms)
-    for i, j in bonds:
-        mapped.add_bond(atoms[i], atoms[j])
-    return mapped
+) -> SiteTopology:
+    """The topology of the sites: names, bonds, and the residues of the atoms they stand for."""
+    kept = list(dict.fromkeys(site.residue for site in sites))
+    number = {residue: place for place, residue in enumerate(kept)}
+    return SiteTopology(
+        tuple(site.name for site in sites),
+        tuple(number[site.residue] for site in sites),
+        tuple(topology.residue(residue).name for residue in kept),
+        tuple(bonds),
+    )
 
 
 def weights_of(sites: Sequence[Site], count: int) -> csr_array:

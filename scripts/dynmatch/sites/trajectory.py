@@ -14,7 +14,8 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
-from dynmatch.storage import memmap as mapped
+from dynmatch.sites.topology import SiteTopology
+from dynmatch.storage import memmap
 from dynmatch.storage.hdf5 import refuse_pickles, replacing_hdf5
 
 refuse_pickles()
@@ -27,7 +28,7 @@ class SiteTrajectory:
     positions  (F, N, 3) nm, unwrapped
     time       (F,) ps, evenly spaced within a replica, restarting at each replica's first frame
     masses     (N,) amu
-    topology   MDTraj topology with N atoms, one per site
+    topology   of the N sites
     box        (3,) nm, edges of the orthorhombic periodic box, or None where there is none
     velocities (F, N, 3) nm/ps, or None
     forces     (F, N, 3) kJ/mol/nm, or None
@@ -36,7 +37,7 @@ class SiteTrajectory:
     positions: np.ndarray
     time: np.ndarray
     masses: np.ndarray
-    topology: mdtraj.Topology
+    topology: SiteTopology
     box: np.ndarray | None = None
     velocities: np.ndarray | None = None
     forces: np.ndarray | None = None
@@ -60,7 +61,7 @@ class SiteTrajectory:
         def some(array):
             if array is None:
                 return None
-            return array[index] if isinstance(index, slice) else mapped.take(array, index)
+            return array[index] if isinstance(index, slice) else memmap.take(array, index)
 
         return replace(
             self,
@@ -77,15 +78,6 @@ class SiteTrajectory:
         return [self.frames(slice(a, b)) for a, b in pairwise(edges)]
 
 
-def site_topology(names: list[str], residue: str) -> mdtraj.Topology:
-    """A topology of independent sites, one residue each."""
-    topology = mdtraj.Topology()
-    chain = topology.add_chain()
-    for name in names:
-        topology.add_atom(name, mdtraj.element.virtual, topology.add_residue(residue, chain))
-    return topology
-
-
 def write(path: str | Path, trajectory: SiteTrajectory) -> None:
     """Write `trajectory` atomically in MDTraj's HDF5 layout (nm, ps; kJ/mol/nm for site_forces).
 
@@ -93,7 +85,7 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
     """
     with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w") as file:
-            file.topology = trajectory.topology
+            file.topology = trajectory.topology.to_mdtraj()
             frames = trajectory.n_frames
             cell = {}
             if trajectory.box is not None:
@@ -127,7 +119,7 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
     """
     try:
         with mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
-            topology = file.topology
+            topology = SiteTopology.from_mdtraj(file.topology)
         with tables.open_file(str(path)) as file:
 
             def array(name):
@@ -155,8 +147,8 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
 
 
 def _values(node: tables.Array) -> np.ndarray:
-    values = mapped.empty(node.shape, node.dtype)
-    step = mapped.rows_at_once(node.shape, node.dtype)
+    values = memmap.empty(node.shape, node.dtype)
+    step = memmap.rows_at_once(node.shape, node.dtype)
     for start in range(0, len(values), step):
         values[start : start + step] = node.read(start, start + step)
     return values

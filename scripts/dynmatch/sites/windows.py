@@ -1,12 +1,10 @@
-"""The reference trajectory as training sees it: frames on a coarse grid of times."""
+"""The reference as training sees it: frames on a coarse grid of times, and windows of them."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from dynmatch.errors import DynmatchError
-from dynmatch.observables.rdf import rdf
 from dynmatch.sites.trajectory import SiteTrajectory
 
 HELD_OUT = 0.15
@@ -14,7 +12,7 @@ HELD_OUT = 0.15
 
 
 @dataclass(frozen=True)
-class LearningData:
+class Windows:
     """Frames of the reference and where training windows may start.
 
     frames  (G, N, 3) nm, unwrapped, `spacing` ps apart
@@ -34,9 +32,9 @@ class LearningData:
     box: np.ndarray
 
 
-def learning_data(
+def windows_of(
     trajectory: SiteTrajectory, lags: list[float], spacing: float, smoothing: float = 0.0
-) -> LearningData:
+) -> Windows:
     """Frames of `trajectory` about `spacing` ps apart, commensurate with all `lags` (ps),
     and positions averaged over the time `smoothing` (ps) before each.
 
@@ -67,7 +65,7 @@ def learning_data(
         windows = np.lib.stride_tricks.sliding_window_view(replica.positions, averaged, 0)
         means.append(windows[::stride].mean(-1, dtype=np.float64))
         offset += len(frames)
-    return LearningData(
+    return Windows(
         frames=np.concatenate(pieces).astype(np.float32),
         means=np.concatenate(means).astype(np.float32),
         spacing=stride * step,
@@ -76,31 +74,3 @@ def learning_data(
         held_out=np.concatenate(held_out),
         box=np.asarray(trajectory.box, np.float64),
     )
-
-
-def potential_of_mean_force(
-    trajectory: SiteTrajectory,
-    kT: float,
-    spacing: float,
-    bin_width: float = 0.005,
-    pairs: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """-kB T ln g(r) where g > 0.01: distances (nm) and energies (kJ/mol).
-
-    `pairs` (P, 2) are the sites that g is taken of; all of them where it is None.
-    """
-    stride = max(1, round(spacing / trajectory.frame_spacing))
-    table = rdf(trajectory.frames(slice(None, None, stride)), bin_width, pairs)
-    table = table[table.rdf > 0.01]
-    return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())
-
-
-def room_for_neighbours(data: LearningData, radius: float, margin: float) -> int:
-    """`margin` times the largest number of neighbours within `radius` (nm) in the reference."""
-    most = 0
-    for frame in data.frames[:: max(1, len(data.frames) // 100)]:
-        d = frame[:, None] - frame[None]
-        d -= data.box * np.round(d / data.box)
-        within = np.sum(np.sum(d * d, -1) < radius**2, -1) - 1
-        most = max(most, int(within.max()))
-    return min(math.ceil(margin * most), data.frames.shape[1] - 1)

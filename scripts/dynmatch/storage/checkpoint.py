@@ -1,8 +1,9 @@
-"""Checkpoints, each with its checksum and written atomically; a new one keeps that before it."""
+"""Checkpoints, each with its checksum and written atomically, and loops that go on from them."""
 
 import hashlib
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from dynmatch.storage.atomic import replacing
 
 DIGEST = hashlib.sha256().digest_size
 GENERATIONS = ("latest", "previous")
+SECONDS = 20.0
+"""Between two checkpoints of a loop."""
 
 
 def write(path: str | Path, fingerprint: str, state: Any, record: dict) -> None:
@@ -54,15 +57,47 @@ def read(path: str | Path, fingerprint: str, template: Any) -> tuple[Any, dict] 
     return jax.tree.unflatten(jax.tree.structure(template), leaves), json.loads(document["record"])
 
 
-def save(folder: str | Path, fingerprint: str, state: Any, record: dict) -> None:
-    """`write` to `folder`; the last checkpoint there becomes "previous"."""
-    latest, previous = (Path(folder) / f"{name}.msgpack" for name in GENERATIONS)
-    if latest.exists():
-        latest.replace(previous)
-    write(latest, fingerprint, state, record)
+class Resumable:
+    """A loop that can be killed and goes on: its checkpoints in a folder.
 
+    `fingerprint` stands for all that decides its course; checkpoints of another are passed over.
+    A checkpoint is `due` every `SECONDS`.
+    """
 
-def load(folder: str | Path, fingerprint: str, template: Any) -> tuple[Any, dict] | None:
-    """State and record of the newest sound checkpoint in `folder`, or None where there is none."""
-    found = (read(Path(folder) / f"{name}.msgpack", fingerprint, template) for name in GENERATIONS)
-    return next((each for each in found if each is not None), None)
+    def __init__(self, folder: str | Path, fingerprint: str):
+        self._folder, self._fingerprint = Path(folder), fingerprint
+        self._saved = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self._saved > SECONDS
+
+    def save(self, state: Any, record: dict) -> None:
+        """Write the newest checkpoint; that before it becomes "previous"."""
+        latest, previous = (self._folder / f"{name}.msgpack" for name in GENERATIONS)
+        if latest.exists():
+            latest.replace(previous)
+        self._write(latest, state, record)
+
+    def load(self, template: Any) -> tuple[Any, dict] | None:
+        """State and record of the newest sound checkpoint, or None where there is none."""
+        paths = (self._folder / f"{name}.msgpack" for name in GENERATIONS)
+        found = (read(path, self._fingerprint, template) for path in paths)
+        return next((each for each in found if each is not None), None)
+
+    def save_part(self, number: int, state: Any, record: dict) -> None:
+        """Write one of the checkpoints that are all kept, each with what came since the last."""
+        self._write(self._part(number), state, record)
+
+    def load_parts(self, template: Any) -> list[tuple[Any, dict]]:
+        """State and record of the parts up to the first that cannot be used."""
+        found = []
+        while one := read(self._part(len(found)), self._fingerprint, template):
+            found.append(one)
+        return found
+
+    def _part(self, number: int) -> Path:
+        return self._folder / f"part-{number:04d}.msgpack"
+
+    def _write(self, path: Path, state: Any, record: dict) -> None:
+        write(path, self._fingerprint, state, record)
+        self._saved = time.monotonic()

@@ -4,7 +4,7 @@ Potentials, of the same form as in dynamics matching:
 
     fm      force matching (`force_matching`)
     rem     relative-entropy minimisation (`relative_entropy`)
-    static  the adversarial game on windows of a single frame (`loop.train`, structure_only)
+    static  the adversarial game on windows of a single frame (`train.train`, structure_only)
 
 Dynamics, none of them learned:
 
@@ -22,13 +22,21 @@ import numpy as np
 from tqdm import tqdm
 
 from dynmatch.bottom_up import force_matching, relative_entropy
-from dynmatch.bottom_up.relative_entropy import StartRates
+from dynmatch.dynamics.initial import mean_mass
 from dynmatch.model import Model
+from dynmatch.settings import PotentialSettings, TrainingSettings
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.sites.windows import learning_data
-from dynmatch.training import train as loop
+from dynmatch.sites.windows import windows_of
+from dynmatch.training.plan import equation_for
+from dynmatch.training.train import WINDOW_SPACING, start_potential, train
 from dynmatch.units import BOLTZMANN
 
+DYNAMICS = {
+    "ld_thermostat": ("ld", "thermostat"),
+    "ld_einstein": ("ld", "einstein"),
+    "bd_einstein": ("bd", "einstein"),
+}
+"""Name -> equation of motion, and where its friction is from."""
 FRAME_SPACING = 0.2
 """About the time between the frames whose forces are matched, ps."""
 
@@ -37,39 +45,30 @@ def fit(
     method: str,
     trajectory: SiteTrajectory,
     temperature: float,
-    potential_settings: dict,
-    training_settings: dict,
+    potential: PotentialSettings,
+    training: TrainingSettings,
     updates: int,
     seed: int,
     folder: str | Path,
 ) -> tuple[Model, list[dict], float]:
     """The potential of one method, as a Langevin model, its history, and the minutes it took.
 
-    potential_settings, training_settings  those sections of a system's config
-    updates                                of fm and rem; static takes those of the training
-    folder                                 for checkpoints of static
+    updates  of fm and rem; static takes those of the training
+    folder   for checkpoints of static
 
     Raises DynmatchError when fm finds no forces in the trajectory, or static diverges.
     """
     kT = BOLTZMANN * temperature
     begun = time.monotonic()
     if method == "static":
-        trained = loop.train(
-            trajectory,
-            "ld",
-            temperature,
-            potential_settings,
-            training_settings,
-            seed,
-            folder,
-            structure_only=True,
+        trained = train(
+            trajectory, "ld", temperature, potential, training, seed, folder, structure_only=True
         )
         return trained.model, trained.history, trained.minutes
-    form, parameters = loop.start_potential(trajectory, kT, potential_settings)
-    mass = loop.mean_mass(trajectory, form.types)
+    form, parameters = start_potential(trajectory, kT, potential)
+    mass = mean_mass(trajectory)
     key = jax.random.PRNGKey(seed)
     history = []
-    rates = StartRates(**training_settings["start"]["rates"])
     with tqdm(total=updates, desc=method, unit="update") as bar:
 
         def report(row):
@@ -78,8 +77,8 @@ def fit(
 
         common = dict(
             updates=updates,
-            rates=rates,
-            roughness=training_settings["roughness"],
+            rates=training.start.rates,
+            roughness=training.roughness,
             report=report,
         )
         if method == "fm":
@@ -87,47 +86,37 @@ def fit(
                 form, parameters, trajectory, key, spacing=FRAME_SPACING, **common
             )
         else:
-            data = learning_data(trajectory, training_settings["lags"], loop.WINDOW_SPACING)
+            data = windows_of(trajectory, training.lags, WINDOW_SPACING)
             parameters = relative_entropy.minimise(
                 form,
                 parameters,
+                trajectory.topology,
                 data,
                 mass,
                 key,
-                replicas=training_settings["start"]["replicas"],
+                replicas=training.start.replicas,
                 **common,
             )
-    model = Model(
-        kind="ld",
-        form=form,
-        parameters=parameters,
-        gamma=mass,
-        alpha=1.0,
-        mass=mass,
-        temperature=temperature,
-        time_step=training_settings["ld"]["time_step"],
-    )
+    equation = equation_for("ld", training)
+    model = Model(equation, equation.initial(mass, mass), form, parameters, temperature)
     return model, history, (time.monotonic() - begun) / 60
 
 
 def with_dynamics(
     model: Model,
     dynamics: str,
-    mass: float | np.ndarray,
-    einstein_friction: float | np.ndarray,
+    mass: np.ndarray,
+    einstein_friction: np.ndarray,
     collision_rate: float,
-    brownian_time_step: float,
+    training: TrainingSettings,
 ) -> Model:
-    """`model` with one of the dynamics above.
+    """`model` with one of the `DYNAMICS` above.
 
-    mass               real mass of a site, amu, or (T,) of each type
-    einstein_friction  kB T / D of the reference, amu/ps, or (T,) of each type
+    mass               (T,) real mass of a site of each type, amu
+    einstein_friction  (T,) kB T / D of the reference, amu/ps
     collision_rate     gamma / m of the thermostat, 1/ps
-    brownian_time_step ps
     """
-    model = replace(model, gamma=einstein_friction, alpha=1.0, mass=mass)
-    if dynamics == "ld_thermostat":
-        return replace(model, gamma=collision_rate * mass)
-    if dynamics == "bd_einstein":
-        return replace(model, kind="bd", time_step=brownian_time_step)
-    return model
+    name, friction = DYNAMICS[dynamics]
+    equation = equation_for(name, training)
+    given = {"einstein": einstein_friction, "thermostat": collision_rate * mass}[friction]
+    return replace(model, equation=equation, values=equation.initial(given, mass))

@@ -15,9 +15,9 @@ from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.mapping import Site, map_sites, site_bonds, site_topology, weights_of
 from dynmatch.sites.projection import apply_mapping, make_whole, unwrap
-from dynmatch.sites.topology import bonds_of, coordinate, molecules_of
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
@@ -89,16 +89,16 @@ def project_own(
                 f"{key}: {cutoff:g} nm is beyond half the box of the trajectory; take at most "
                 f"{np.floor(500 * box.min()) / 1000:g} nm"
             )
-    molecules = molecules_of(len(sites), bonds)
+    of_sites = site_topology(atoms, sites, bonds)
     unwrapped = []
     for frames in positions:
-        first = make_whole(frames[:1].astype(np.float64), molecules, box)[0]
+        first = make_whole(frames[:1].astype(np.float64), of_sites.molecules, box)[0]
         unwrapped.append(unwrap(frames, first, box).astype(np.float32))
     trajectory = SiteTrajectory(
         positions=np.concatenate(unwrapped),
         time=np.concatenate(times),
         masses=np.array([site.mass for site in sites]),
-        topology=site_topology(atoms, sites, bonds),
+        topology=of_sites,
         box=box,
     )
     check_units(trajectory, temperature, where, liquid=periodic)
@@ -246,7 +246,7 @@ def _check_lengths(
             f"no substance has ({NEIGHBOUR[0]:g} to {NEIGHBOUR[1]:g} nm): are its units those that "
             "MDTraj expects of this format, or is the topology another's?"
         )
-    bonds = np.array(bonds_of(atoms), int).reshape(-1, 2)
+    bonds = np.array([(a.index, b.index) for a, b in atoms.bonds], int).reshape(-1, 2)
     if len(bonds):
         length = coordinate(positions, bonds, box).mean()
         if length > LONGEST_BOND * nearest:

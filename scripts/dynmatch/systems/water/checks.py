@@ -10,7 +10,8 @@ from scipy.stats import linregress
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.sites.projection import apply_mapping, centre_of_mass_mapping
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_means, mean_and_error
 from dynmatch.systems.all_atom.checks import SIGMAS, require_temperature
 from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
@@ -47,7 +48,7 @@ def assess(
         positions=np.concatenate([part.centres for part in parts]),
         time=np.concatenate([part.centre_time for part in parts]),
         masses=np.array([mass[group].sum() for group in groups]),
-        topology=site_topology(["W"] * count, "CG"),
+        topology=independent_sites(["W"] * count, "CG"),
     )
     length = min(len(part.centres) for part in parts) * sites.frame_spacing
     coefficient = diffusion(*msd_samples(sites, length / 10), length).iloc[0]

@@ -24,7 +24,8 @@ from tqdm import tqdm
 from dynmatch.errors import DynmatchError
 from dynmatch.runtime.processes import report, side_by_side, stay_on_this_core
 from dynmatch.sites.projection import apply_mapping, centre_of_mass_mapping, make_whole, unwrap
-from dynmatch.sites.trajectory import SiteTrajectory, site_topology
+from dynmatch.sites.topology import independent_sites
+from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.systems.all_atom.particles import masses
 from dynmatch.systems.all_atom.platforms import make_context
 
@@ -109,7 +110,7 @@ def project(
         positions=positions,
         time=time - time[0],
         masses=np.array([mass[group].sum() for group in groups]),
-        topology=site_topology([residue.name for residue in topology.residues], "CG"),
+        topology=independent_sites([residue.name for residue in topology.residues], "CG"),
         box=box,
         velocities=velocities,
         forces=forces,

@@ -1,0 +1,135 @@
+"""Trained models on disk: a YAML file to be read by people beside an archive of arrays.
+
+Nothing in either file is executed on loading: plain YAML, and NumPy arrays without pickle. The YAML
+file carries the checksum of the archive and that of its own content.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import yaml
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from dynmatch import model_format1
+from dynmatch.dynamics.registry import equation_of
+from dynmatch.errors import DynmatchError
+from dynmatch.model import Model
+from dynmatch.potentials import sum as potentials
+from dynmatch.sites.topology import SiteTopology
+from dynmatch.storage.atomic import replacing
+
+FORMAT_VERSION = 2
+LIBRARIES = ("jax", "jaxlib", "jax-md", "flax", "optax", "numpy")
+
+
+def save(
+    path: str | Path,
+    arrays: str | Path,
+    model: Model,
+    topology: SiteTopology,
+    record: Mapping[str, Any],
+) -> None:
+    """Write `model` to the YAML file `path` and the NumPy archive `arrays`, both atomically.
+
+    `topology` is that of the reference: numbers that stand for all sites are means over its sites.
+    `record` holds plain values about the training that are kept in the YAML file as they are.
+    """
+    flat = {name: np.asarray(a) for name, a in flatten_dict(model.parameters, sep="/").items()}
+    with replacing(arrays) as temporary:
+        np.savez(temporary, **flat)
+        checksum = _sha256(temporary)
+    names = model.potential.names
+    types = {name: model.columns(number) for number, name in enumerate(names)}
+    document = {
+        "format_version": FORMAT_VERSION,
+        "dynamics": model.equation.name,
+        **record,
+        "temperature_k": model.temperature,
+        "time_step_ps": model.time_step,
+        **model.mean_columns(topology),
+        **({"types": types} if len(names) > 1 else {}),
+        "potential": model.potential.record(),
+        "arrays": Path(arrays).name,
+        "arrays_sha256": checksum,
+        "dynmatch_version": version_of("dynmatch"),
+        "library_versions": {name: version_of(name) for name in LIBRARIES},
+    }
+    document["content_sha256"] = _content_sha256(document)
+    with replacing(path) as temporary:
+        temporary.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def load(path: str | Path) -> Model:
+    """The model of the YAML file `path` and the archive it names, which lies beside it.
+
+    Raises DynmatchError, naming the file, when either is missing, damaged or of another format.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        written = document.pop("content_sha256", None)
+        if written is not None and written != _content_sha256(document):
+            raise DynmatchError(
+                f"{path}: checksum does not match, the file is damaged or was edited; train the "
+                "model again, or take the line content_sha256 out if the change is meant"
+            )
+        arrays = path.with_name(Path(document["arrays"]).name)
+        if document["format_version"] not in (1, FORMAT_VERSION):
+            raise DynmatchError(
+                f"{path}: model format {document['format_version']}, and this version of dynmatch "
+                f"reads formats up to {FORMAT_VERSION}"
+            )
+        if _sha256(arrays) != document["arrays_sha256"]:
+            raise DynmatchError(f"{arrays}: checksum does not match {path}; train the model again")
+        with np.load(arrays, allow_pickle=False) as archive:
+            parameters = unflatten_dict({n: jnp.asarray(archive[n]) for n in archive}, sep="/")
+        if document["format_version"] == 1:
+            return model_format1.model_of(document, parameters)
+        return _model_of(document, parameters)
+    except (
+        OSError,
+        yaml.YAMLError,
+        zipfile.BadZipFile,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise DynmatchError(f"{path}: not a readable model: {error}") from error
+
+
+def _model_of(document: Mapping[str, Any], parameters: dict) -> Model:
+    equation = equation_of(document["dynamics"])(float(document["time_step_ps"]))
+    potential = potentials.of_record(document["potential"])
+    several = len(potential.names) > 1
+    types = [document["types"][name] for name in potential.names] if several else [document]
+    values = {
+        name: np.array([each[parameter.column] for each in types], np.float64)
+        if parameter.of_type
+        else float(document[parameter.column])
+        for name, parameter in equation.parameters.items()
+    }
+    return Model(equation, values, potential, parameters, float(document["temperature_k"]))
+
+
+def version_of(package: str) -> str:
+    """Installed version of a distribution; "source" when it runs from its source tree."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "source"
+
+
+def _content_sha256(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
