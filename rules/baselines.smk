@@ -13,7 +13,10 @@ rule baseline:
     input:
         projected="<results>/{system}/projected.h5",
         code=lambda wildcards: library(
-            "baseline", *CARDS[wildcards.system].modules, *BASELINE_MODULES
+            "baseline",
+            *(TERMS[term] for term in CARDS[wildcards.system].terms),
+            *training_modules(wildcards.system),
+            *BASELINE_MODULES,
         ),
     output:
         **{
@@ -43,6 +46,7 @@ rule baseline:
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
+        potential_settings=lambda wildcards: CARDS[wildcards.system].potential,
         training=lookup(dpath="systems/{system}/training", within=config),
         baselines=lookup(dpath="systems/{system}/baselines", within=config),
         dynamics=BASELINE_DYNAMICS,

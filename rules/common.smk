@@ -8,11 +8,15 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
 from dynmatch.errors import DynmatchError
+from dynmatch.export.registry import ENGINES
 from dynmatch.observables.registry import ANALYSES
 from dynmatch.plotting.captions import caption
 from dynmatch.plotting.registry import BASELINES, FIGURES, SUMMARY, TABLES, TRUTH, TYPES, figures_of
+from dynmatch.potentials.registry import TERMS
+from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports
 from dynmatch.systems import registry as kinds
+from dynmatch.training.classifiers.registry import CLASSIFIERS
 from dynmatch.workflow.config import baselines_of, check_writable, complete, models_of, seeds_of
 from dynmatch.workflow.devices import check_gpu, gpus_here, on_gpu
 from dynmatch.workflow.schema import choices
@@ -68,8 +72,15 @@ def library(script, *modules):
 
 
 def modules_of(wildcards):
-    """Modules that a model is loaded from by name: those of its system's potential, its dynamics."""
-    return [*CARDS[wildcards.system].modules, DYNAMICS[dynamics_of(wildcards.model)].module]
+    """Modules that a model is loaded from by name: of its system's terms, and its dynamics."""
+    terms = [TERMS[term] for term in CARDS[wildcards.system].terms]
+    return [*terms, DYNAMICS[dynamics_of(wildcards.model)].module]
+
+
+def training_modules(system):
+    """Modules that a training loads by name beside those of the model: classifier and start."""
+    card = CARDS[system]
+    return [CLASSIFIERS[card.classifier], named(card.potential).start]
 
 
 def comparing_modules():

@@ -1,7 +1,9 @@
 rule training:
     input:
         projected="<results>/{system}/projected.h5",
-        code=lambda wildcards: library("training", *modules_of(wildcards)),
+        code=lambda wildcards: library(
+            "training", *modules_of(wildcards), *training_modules(wildcards.system)
+        ),
     output:
         model="<results>/{system}/{model}/seed-{seed}/model.yaml",
         arrays="<results>/{system}/{model}/seed-{seed}/model.npz",
@@ -25,6 +27,7 @@ rule training:
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
+        potential_settings=lambda wildcards: CARDS[wildcards.system].potential,
         training=lookup(dpath="systems/{system}/training", within=config),
         mapping=lambda wildcards: CARDS[wildcards.system].mapping(
             config["systems"][wildcards.system]

@@ -36,7 +36,8 @@ class System:
     label          of its reference in figures
     analysis       what is computed of its trajectories, see `observables.registry.ANALYSES`
     potential      dotted name of the settings of its potential
-    modules        dotted names of the modules that its potential and classifier are loaded from
+    terms          kinds of the terms of its potential, see `potentials.registry`
+    classifier     that its training plays against, see `training.classifiers.registry`
     box_of_atoms   whether its reference is a box of atoms, which can be shown
     several_types  whether its sites may be of several types
     no_forces      why its reference has no forces; nothing where it has
@@ -55,7 +56,8 @@ class System:
     label: str
     analysis: str
     potential: str
-    modules: tuple[str, ...]
+    terms: tuple[str, ...]
+    classifier: str
     box_of_atoms: bool = False
     several_types: bool = False
     no_forces: str = ""

@@ -5,9 +5,6 @@ from collections.abc import Iterator
 
 from dynmatch.systems.base import Section, values_at
 
-POTENTIAL = ("dynmatch.potentials.pair", "dynmatch.potentials.three_body")
-"""Modules of the terms of a liquid's potential."""
-CLASSIFIER = "dynmatch.training.classifiers.liquid"
 FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
 
 

@@ -25,11 +25,8 @@ CARD = System(
     label="AA",
     analysis="molecule",
     potential="dynmatch.settings.MoleculePotentialSettings",
-    modules=(
-        "dynmatch.potentials.bonded",
-        "dynmatch.potentials.torsional",
-        "dynmatch.training.classifiers.molecule",
-    ),
+    terms=("bonded", "torsional"),
+    classifier="torsions",
     no_forces="the reference of a molecule is kept without forces",
     sites=sites,
     mapping=mapping,
