@@ -3,7 +3,6 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import mdtraj
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from dynmatch.observables.observed import Observed
 from dynmatch.observables.registry import ANALYSES, OBSERVABLES
 from dynmatch.runtime.names import named
 from dynmatch.settings import MoleculeObservableSettings
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.summary.rows import Compared, rows_of
 from tests.observables.test_observables import SETTINGS, brownian, liquid
@@ -24,11 +24,7 @@ def velocities(trajectory: SiteTrajectory) -> SiteTrajectory:
 
 def chain() -> SiteTrajectory:
     """Five sites in a row, whose two torsions and centre diffuse: 2 replicas of 200 ps."""
-    topology = mdtraj.Topology()
-    residue = topology.add_residue("R", topology.add_chain())
-    atoms = [topology.add_atom(f"S{n}", mdtraj.element.virtual, residue) for n in range(5)]
-    for first, second in pairwise(atoms):
-        topology.add_bond(first, second)
+    topology = SiteTopology(tuple("ABCDE"), (0,) * 5, ("R",), tuple(pairwise(range(5))))
     centre = brownian(7, 400, 1, 0.5, 0.002, 2)
     rng = np.random.default_rng(8)
     turns = np.cumsum(rng.normal(0, 0.5, (800, 2)), 0)

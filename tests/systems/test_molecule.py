@@ -172,8 +172,7 @@ def test_the_reference_is_at_its_temperature_and_the_sites_are_its_atoms(run):
     quality = pd.read_csv(run / "dipeptide/reference/quality.csv").set_index("quantity")
     assert quality.loc["temperature", "value"] == pytest.approx(300, rel=0.03)
     sites = read(run / "dipeptide/projected.h5")
-    names = [atom.name for atom in sites.topology.atoms]
-    assert names == ["C1", "O1", "N1", "CA", "CB", "C2", "O2", "N2"]
+    assert sites.topology.names == ("C1", "O1", "N1", "CA", "CB", "C2", "O2", "N2")
     assert len(sites.replicas()) == 2
     bond = np.linalg.norm(sites.positions[:, 2] - sites.positions[:, 0], axis=-1)
     assert bond.mean() == pytest.approx(0.1335, abs=0.002)
