@@ -16,8 +16,9 @@ from dynmatch.potentials.registry import TERMS
 from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports
 from dynmatch.systems import registry as kinds
+from dynmatch.systems.base import baselines_of
 from dynmatch.training.classifiers.registry import CLASSIFIERS
-from dynmatch.workflow.config import baselines_of, check_writable, complete, models_of, seeds_of
+from dynmatch.workflow.config import check_writable, complete, models_of, seeds_of
 from dynmatch.workflow.devices import check_gpu, gpus_here, on_gpu
 from dynmatch.workflow.schema import choices
 
@@ -38,7 +39,7 @@ ANALYSED = {
     for analysis in ANALYSES
 }
 TRAINED = {name: models_of(config, name) for name in SYSTEMS}
-MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}
+MODELS = {name: TRAINED[name] + baselines_of(config["systems"][name]) for name in SYSTEMS}
 TRUTHS = {name: CARDS[name].truth(config["systems"][name]) for name in SYSTEMS}
 IN_BOXES = [name for name in SYSTEMS if CARDS[name].box_of_atoms]
 RUNS = [

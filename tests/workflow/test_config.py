@@ -241,10 +241,11 @@ MISTAKES = {
 }
 
 
-def test_a_lag_of_few_brownian_steps_is_right_where_none_are_made():
-    """For Langevin dynamics alone, and a fluid of known Langevin dynamics in whatever run."""
+def test_steps_of_dynamics_that_move_no_model_bound_nothing():
+    """Lags of a few Brownian steps, and of no whole number of them, where none are made: for
+    Langevin dynamics alone, and a fluid of known Langevin dynamics in whatever run."""
     config = changed(load(), (*WATER, "training", "lags"), [0.1])
-    config = changed(config, (*WATER, "training", "bd", "time_step"), 0.00625)
+    config = changed(config, (*WATER, "training", "bd", "time_step"), 0.007)
     complete(config | {"models": ["ld"]})
     with pytest.raises(DynmatchError, match=r"at least 20 times training\.bd\.time_step"):
         complete(config | {"models": ["ld", "bd"]})
@@ -253,6 +254,14 @@ def test_a_lag_of_few_brownian_steps_is_right_where_none_are_made():
     brownian = changed(fluids, ("systems", "known_bd", "training", "lags"), [0.05])
     with pytest.raises(DynmatchError, match=r"known_bd.* at least 20 times"):
         complete(brownian | {"models": ["ld"]})
+
+
+def test_steps_of_a_baseline_that_is_moved_by_them_do():
+    config = changed(load(), (*WATER, "training", "bd", "time_step"), 0.007) | {"models": ["ld"]}
+    complete(config)
+    baselines = {"methods": ["rem"], "dynamics": ["bd_einstein"]}
+    with pytest.raises(DynmatchError, match=r"frame_spacing is 0\.025 ps.*training\.bd\.time_step"):
+        complete(changed(config, (*WATER, "baselines"), baselines))
 
 
 @pytest.mark.parametrize(("path", "value", "expected"), MISTAKES.values(), ids=MISTAKES)

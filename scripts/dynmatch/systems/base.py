@@ -77,3 +77,13 @@ def values_at(system: Section, key: str) -> list[tuple[str, float]]:
     if isinstance(value, list):
         return [(f"{key}[{i}]", item) for i, item in enumerate(value)]
     return [(key, value)] if value else []
+
+
+def baselines_of(system: Section) -> list[str]:
+    """Baseline models of a system: method and dynamics, joined by _."""
+    baselines = system.get("baselines", {"methods": [], "dynamics": []})
+    return [
+        f"{method}_{dynamics}"
+        for method in baselines["methods"]
+        for dynamics in baselines["dynamics"]
+    ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dynmatch.errors import DynmatchError
+from dynmatch.systems.base import baselines_of
 from dynmatch.systems.registry import card_of
 from dynmatch.workflow.conflicts import conflicts
 from dynmatch.workflow.messages import explain, listed, shown
@@ -39,21 +40,12 @@ def models_of(config: Mapping, name: str) -> list[str]:
     return card_of(system["kind"]).dynamics(system, config["models"])
 
 
-def baselines_of(config: Mapping, name: str) -> list[str]:
-    """Baseline models of a system of the (complete) config: method and dynamics, joined by _."""
-    baselines = config["systems"][name].get("baselines", {"methods": [], "dynamics": []})
-    return [
-        f"{method}_{dynamics}"
-        for method in baselines["methods"]
-        for dynamics in baselines["dynamics"]
-    ]
-
-
 def seeds_of(config: Mapping, name: str, model: str) -> list[int]:
     """Seeds of a model of a system of the (complete) config."""
-    if model not in baselines_of(config, name):
+    system = config["systems"][name]
+    if model not in baselines_of(system):
         return config["seeds"]
-    return config["systems"][name]["baselines"]["seeds"] or config["seeds"]
+    return system["baselines"]["seeds"] or config["seeds"]
 
 
 def check_writable(folder: str | Path) -> None:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from dynmatch.dynamics.registry import DYNAMICS
-from dynmatch.systems.base import Section, values_at
+from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
+from dynmatch.systems.base import Section, baselines_of, values_at
 from dynmatch.systems.registry import card_of
 
 LENGTHS = (
@@ -17,20 +17,6 @@ LENGTHS = (
 )
 """Observables' times that lie within a replica."""
 FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
-TRAINING_STEPS = tuple(f"training.{name}.time_step" for name in DYNAMICS)
-COUNTED_IN = {
-    "reference.frame_spacing": ("reference.time_step",),
-    "reference.segment": ("reference.frame_spacing",),
-    "reference.length": ("reference.frame_spacing",),
-    "training.lags": ("reference.frame_spacing", *TRAINING_STEPS),
-    "training.smoothing": ("reference.frame_spacing", *TRAINING_STEPS),
-    "validation.frame_spacing": TRAINING_STEPS,
-    "validation.length": ("validation.frame_spacing",),
-    "observables.structure_spacing": FRAMES,
-    "observables.van_hove_lags": FRAMES,
-    "observables.timescale_lag": FRAMES,
-}
-"""Times, and the steps of which each must be a whole number."""
 
 
 def conflicts(system: Section, models: list[str]) -> Iterator[str]:
@@ -39,10 +25,12 @@ def conflicts(system: Section, models: list[str]) -> Iterator[str]:
     `models` are the dynamics that the run trains.
     """
     card = card_of(system["kind"])
+    trained = card.dynamics(system, models)
+    moved_by = {*trained, *map(dynamics_of, baselines_of(system))}
     yield from card.conflicts(system)
     yield from _too_long(system)
-    yield from _too_short(system, card.dynamics(system, models))
-    yield from _off_grid(system)
+    yield from _too_short(system, trained)
+    yield from _off_grid(system, [name for name in DYNAMICS if name in moved_by])
     yield from _without_forces(system, card.no_forces)
 
 
@@ -81,9 +69,9 @@ def _too_short(system: Section, trained: list[str]) -> Iterator[str]:
                 )
 
 
-def _off_grid(system: Section) -> Iterator[str]:
+def _off_grid(system: Section, dynamics: list[str]) -> Iterator[str]:
     """Times that are not a whole number of the steps they are counted in."""
-    for key, steps in COUNTED_IN.items():
+    for key, steps in _counted_in(dynamics).items():
         for path, time in values_at(system, key):
             for step_key, step in (pair for each in steps for pair in values_at(system, each)):
                 nearest = max(round(time / step), 1) * step
@@ -92,6 +80,23 @@ def _off_grid(system: Section) -> Iterator[str]:
                         f"{path} is {time:g} ps; it must be a multiple of {step_key}, {step:g} ps "
                         f"(nearest: {nearest:g} ps)"
                     )
+
+
+def _counted_in(dynamics: list[str]) -> dict[str, tuple[str, ...]]:
+    """Times, and the steps of which each must be a whole number, where these move the models."""
+    steps = tuple(f"training.{name}.time_step" for name in dynamics)
+    return {
+        "reference.frame_spacing": ("reference.time_step",),
+        "reference.segment": ("reference.frame_spacing",),
+        "reference.length": ("reference.frame_spacing",),
+        "training.lags": ("reference.frame_spacing", *steps),
+        "training.smoothing": ("reference.frame_spacing", *steps),
+        "validation.frame_spacing": steps,
+        "validation.length": ("validation.frame_spacing",),
+        "observables.structure_spacing": FRAMES,
+        "observables.van_hove_lags": FRAMES,
+        "observables.timescale_lag": FRAMES,
+    }
 
 
 def _without_forces(system: Section, reason: str) -> Iterator[str]:
