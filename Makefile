@@ -10,13 +10,22 @@ endif
 overlay = presets/$(PRESET).yaml
 endif
 
-.PHONY: figures test bench test-slurm test-conda drill-kill drill-time-limit
+.PHONY: figures test test-fast bench test-slurm test-conda drill-kill drill-time-limit
 
 figures: .venv/installed
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
 test: .venv/installed
 	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+
+# two minutes on one core: all that neither simulates nor compiles, which leaves imports, config,
+# rules, what reruns, observables, summary, figures, projection and environments
+FAST = test_layers.py workflow/test_config.py workflow/test_schema.py workflow/test_log.py \
+       workflow/test_reruns.py runtime/test_environments.py runtime/test_workers.py sites \
+       observables summary plotting systems/test_cards.py systems/test_own_trajectory.py
+
+test-fast: .venv/installed
+	.venv/bin/pytest $(addprefix tests/,$(FAST))
 
 bench: .venv/installed
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)

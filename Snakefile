@@ -22,11 +22,11 @@ pathvars:
     benchmarks=f"results/{config['run']}/benchmarks",
 
 
-include: "rules/reference.smk"
-include: "rules/projection.smk"
-include: "rules/known_reference.smk"
-include: "rules/own_projection.smk"
-include: "rules/molecule.smk"
+for kind in kinds.SYSTEMS:
+
+    include: f"rules/systems/{kind}.smk"
+
+
 include: "rules/training.smk"
 include: "rules/baselines.smk"
 include: "rules/validation.smk"

@@ -1,7 +1,23 @@
+BASELINE_METHODS = choices("baselines", "methods")
+BASELINE_DYNAMICS = choices("baselines", "dynamics")
+BASELINE_MODULES = sorted(
+    {
+        DYNAMICS[dynamics_of(f"{method}_{dynamics}")].module
+        for method in BASELINE_METHODS
+        for dynamics in BASELINE_DYNAMICS
+    }
+)
+
+
 rule baseline:
     input:
         projected="<results>/{system}/projected.h5",
-        code=library("baseline"),
+        code=lambda wildcards: library(
+            "baseline",
+            *(TERMS[term] for term in CARDS[wildcards.system].terms),
+            *training_modules(wildcards.system),
+            *BASELINE_MODULES,
+        ),
     output:
         **{
             dynamics: f"<results>/{{system}}/{{method}}_{dynamics}/seed-{{seed}}/model.yaml"
@@ -17,7 +33,7 @@ rule baseline:
     benchmark:
         "<benchmarks>/baseline/{system}-{method}-{seed}.tsv"
     wildcard_constraints:
-        method="|".join(BASELINE_METHODS),
+        method=one_of(BASELINE_METHODS),
     conda:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/training/threads", within=config)
@@ -30,6 +46,7 @@ rule baseline:
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
+        potential_settings=lambda wildcards: CARDS[wildcards.system].potential,
         training=lookup(dpath="systems/{system}/training", within=config),
         baselines=lookup(dpath="systems/{system}/baselines", within=config),
         dynamics=BASELINE_DYNAMICS,

@@ -6,10 +6,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from dynmatch.workflow.config import baselines_of, check_gpu, check_writable, complete, models_of
-from dynmatch.workflow.config import BASELINE_DYNAMICS, BASELINE_METHODS, mapping_of, seeds_of
+from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
 from dynmatch.errors import DynmatchError
+from dynmatch.export.registry import ENGINES
+from dynmatch.observables.registry import ANALYSES
+from dynmatch.plotting.captions import caption
+from dynmatch.plotting.registry import BASELINES, FIGURES, SUMMARY, TABLES, TRUTH, TYPES, figures_of
+from dynmatch.potentials.registry import TERMS
+from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports
+from dynmatch.systems import registry as kinds
+from dynmatch.systems.base import baselines_of
+from dynmatch.training.classifiers.registry import CLASSIFIERS
+from dynmatch.workflow.config import check_writable, complete, models_of, seeds_of
+from dynmatch.workflow.devices import check_gpu, gpus_here, on_gpu
+from dynmatch.workflow.schema import choices
 
 try:
     config = complete(config)
@@ -18,13 +29,19 @@ except DynmatchError as error:
     sys.exit(f"error: {error}")
 
 SYSTEMS = list(config["systems"])
-WATER_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "water"]
-OWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "trajectory"]
-KNOWN_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "known"]
-MOLECULE_SYSTEMS = [name for name in SYSTEMS if config["systems"][name]["kind"] == "molecule"]
-LIQUID_SYSTEMS = [name for name in SYSTEMS if name not in MOLECULE_SYSTEMS]
+CARDS = {name: kinds.card_of(config["systems"][name]["kind"]) for name in SYSTEMS}
+SYSTEMS_OF = {
+    kind: [name for name in SYSTEMS if config["systems"][name]["kind"] == kind]
+    for kind in kinds.SYSTEMS
+}
+ANALYSED = {
+    analysis: [name for name in SYSTEMS if CARDS[name].analysis == analysis]
+    for analysis in ANALYSES
+}
 TRAINED = {name: models_of(config, name) for name in SYSTEMS}
-MODELS = {name: TRAINED[name] + baselines_of(config, name) for name in SYSTEMS}
+MODELS = {name: TRAINED[name] + baselines_of(config["systems"][name]) for name in SYSTEMS}
+TRUTHS = {name: CARDS[name].truth(config["systems"][name]) for name in SYSTEMS}
+IN_BOXES = [name for name in SYSTEMS if CARDS[name].box_of_atoms]
 RUNS = [
     (system, model, seed)
     for system in SYSTEMS
@@ -45,34 +62,69 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def library(script):
-    """scripts/{script}.py and the files of the library that it rests on, for a rule's input.
+def library(script, *modules):
+    """scripts/{script}.py and the files of the library that it and `modules` rest on, for a rule's
+    input; `modules` are dotted names of those that the script loads by name.
 
     The script is among them because snakemake compares inputs by content, but scripts by time.
     """
     path = Path(workflow.basedir) / "scripts" / f"{script}.py"
-    return [os.path.relpath(file) for file in (path, *closure(imports(path)))]
+    return [os.path.relpath(file) for file in (path, *closure(imports(path).union(modules)))]
+
+
+def modules_of(wildcards):
+    """Modules that a model is loaded from by name: of its system's terms, and its dynamics."""
+    terms = [TERMS[term] for term in CARDS[wildcards.system].terms]
+    return [*terms, DYNAMICS[dynamics_of(wildcards.model)].module]
+
+
+def training_modules(system):
+    """Modules that a training loads by name beside those of the model: classifier and start."""
+    card = CARDS[system]
+    return [CLASSIFIERS[card.classifier], named(card.potential).start]
+
+
+def comparing_modules():
+    """Modules that compare models in the observables of the systems that there are."""
+    analyses = dict.fromkeys(CARDS[name].analysis for name in SYSTEMS)
+    return [module for name in analyses for module in ANALYSES[name].comparing_modules]
+
+
+def value_of(name, key):
+    """The value at a dotted key of a system's config."""
+    value = config["systems"][name]
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def compared_by(name):
+    """What the summary's rows of a system depend on, by dotted key."""
+    return {key: value_of(name, key) for key in ANALYSES[CARDS[name].analysis].compares_by}
+
+
+def reference_memory(system):
+    """MB for positions, velocities and forces of all sites in single precision."""
+    reference = system["reference"]
+    sites = kinds.card_of(system["kind"]).sites(system)
+    frames = reference["replicas"] * reference["length"] / reference["frame_spacing"]
+    return 1000 + round(36e-6 * sites * frames)
 
 
 def validation_memory(wildcards, input):
     """MB for a validation: positions and velocities in single precision, thrice while joined."""
     system = config["systems"][wildcards.system]
-    if system["kind"] == "trajectory":
+    sites = CARDS[wildcards.system].sites(system)
+    if sites is None:
         # the number of sites stands in the file only
         return 2000 + round(10 * input.size_mb)
-    reference, settings = system["reference"], system["validation"]
-    sites = {
-        "water": lambda: reference["molecules"],
-        "known": lambda: reference["sites"],
-        "molecule": lambda: len(reference["sites"]),
-    }[system["kind"]]()
+    settings = system["validation"]
     frames = settings["replicas"] * settings["length"] / settings["frame_spacing"]
     return 2000 + round(input.size_mb + 72e-6 * sites * frames)
 
 
-def molecule_topology(wildcards):
-    """The PDB file of a molecule, from the working directory, or one that comes with the workflow."""
-    path = config["systems"][wildcards.system]["reference"]["topology"]
+def shipped(path):
+    """A file from the working directory or, where there is none, one that comes with the workflow."""
     return path if os.path.exists(path) else os.path.relpath(Path(workflow.basedir) / path)
 
 
@@ -80,6 +132,6 @@ def check_devices():
     """Before the first job of a local run: is there a GPU where the config asks for one?"""
     if workflow.local_exec:
         try:
-            check_gpu(config)
+            check_gpu(config, gpus_here())
         except DynmatchError as error:
             sys.exit(f"error: {error}")

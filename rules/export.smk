@@ -3,7 +3,7 @@ rule export:
         model="<results>/{system}/{model}/seed-{seed}/model.yaml",
         arrays="<results>/{system}/{model}/seed-{seed}/model.npz",
         projected="<results>/{system}/projected.h5",
-        code=library("export"),
+        code=lambda wildcards: library("export", *modules_of(wildcards), *ENGINES.values()),
     output:
         folder=directory("<results>/{system}/{model}/seed-{seed}/export"),
     log:

@@ -1,7 +1,7 @@
 rule figure:
     input:
         unpack(figure_tables),
-        code=library("figures"),
+        code=lambda wildcards: library("figures", FIGURES[wildcards.figure].module),
         style=os.path.relpath(
             Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"
         ),
@@ -18,7 +18,7 @@ rule figure:
     benchmark:
         "<benchmarks>/figures/{system}-{figure}.tsv"
     wildcard_constraints:
-        figure="|".join(FIGURE_TABLES),
+        figure=one_of(FIGURES),
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -27,12 +27,17 @@ rule figure:
         runtime=10,
         gpu=0,
     params:
-        tables=lambda wildcards: FIGURE_TABLES[wildcards.figure],
-        kind=lookup(dpath="systems/{system}/kind", within=config),
+        reference=lambda wildcards: CARDS[wildcards.system].label,
+        truth=lambda wildcards: TRUTHS[wildcards.system],
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
-        reference=lookup(dpath="systems/{system}/reference", within=config),
         lags=lookup(dpath="systems/{system}/training/lags", within=config),
         cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config, default=None),
+        caption=lambda wildcards: caption(
+            wildcards.figure,
+            config["systems"][wildcards.system],
+            CARDS[wildcards.system].analysis,
+            len(config["seeds"]),
+        ),
     message:
         "Drawing {wildcards.figure} of {wildcards.system}"
     script:
@@ -62,7 +67,7 @@ rule snapshot:
     benchmark:
         "<benchmarks>/figures/{system}-snapshot.tsv"
     wildcard_constraints:
-        system=one_of(WATER_SYSTEMS),
+        system=one_of(IN_BOXES),
     conda:
         "../envs/analysis.yaml"
     threads: 1

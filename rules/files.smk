@@ -1,37 +1,9 @@
 # The files that one rule writes or reads in great number.
 
-OBSERVABLES = [
-    "rdf",
-    "adf",
-    "tetrahedral",
-    "msd",
-    "diffusion",
-    "vacf",
-    "van_hove",
-    "scattering",
-    "survival",
-    "pmf",
-    "free_energy_q",
-    "free_energy_r_theta",
-    "rdf_by_type",
-    "bonded",
-]
 
-
-MOLECULE_OBSERVABLES = [
-    "ramachandran",
-    "torsion_free_energy",
-    "populations",
-    "torsion_correlation",
-    "timescales",
-    "msd",
-    "diffusion",
-]
-
-
-def observable_files(folder, names=OBSERVABLES):
+def observable_files(folder, analysis):
     """The tables by name, and the samples behind those that the summary compares."""
-    tables = {name: f"{folder}/observables/{name}.csv" for name in names}
+    tables = {name: f"{folder}/observables/{name}.csv" for name in analysis.observables}
     return tables | {"samples": f"{folder}/observables/samples.npz"}
 
 
@@ -53,38 +25,6 @@ def of_trained(file):
     ]
 
 
-FIGURE_TABLES = {
-    "overview": [
-        "rdf",
-        "adf",
-        "msd",
-        "scattering",
-        "free_energy_r_theta",
-        "history",
-    ],
-    "diagnostics": ["history", "start", "model"],
-    "rdf": ["rdf"],
-    "adf": ["adf"],
-    "tetrahedral": ["tetrahedral"],
-    "msd": ["msd", "diffusion"],
-    "autocorrelations": ["vacf", "scattering", "survival"],
-    "van_hove": ["van_hove"],
-    "free_energy": ["pmf", "free_energy_q", "free_energy_r_theta"],
-    "sites": ["rdf_by_type", "bonded"],
-    "recovery": ["history", "model", "pmf"],
-    "comparison": ["summary"],
-    "ramachandran": ["ramachandran"],
-    "torsions": ["torsion_free_energy", "populations"],
-    "torsion_kinetics": ["torsion_correlation", "timescales"],
-}
-MOLECULE_FIGURES = ["ramachandran", "torsions", "torsion_kinetics"]
-TRAINING_TABLES = {
-    "history": "history.csv",
-    "start": "start.csv",
-    "model": "model.yaml",
-}
-
-
 def figure_tables(wildcards):
     """Files of every table of a figure, of the reference and of each model and seed, by table."""
     folder = f"<results>/{wildcards.system}"
@@ -97,35 +37,38 @@ def figure_tables(wildcards):
         ]
 
     def files(table):
-        if table == "summary":
+        if table == SUMMARY:
             return ["<results>/summary.csv"]
-        if table in TRAINING_TABLES:
+        if table in TABLES:
             runs = of_runs(TRAINED[wildcards.system])
-            return [f"{run}/{TRAINING_TABLES[table]}" for run in runs]
+            return [f"{run}/{TABLES[table].file}" for run in runs]
         sources = [f"{folder}/reference", *of_runs(MODELS[wildcards.system])]
         return [f"{source}/observables/{table}.csv" for source in sources]
 
-    return {table: files(table) for table in FIGURE_TABLES[wildcards.figure]}
+    return {table: files(table) for table in FIGURES[wildcards.figure].tables}
+
+
+def features(name):
+    """What some figures need of a system: parameters can be recovered where they are known, models
+    compared where there are baselines, and types told apart where sites may be of several."""
+    found = {
+        TRUTH: TRUTHS[name],
+        TYPES: CARDS[name].several_types,
+        BASELINES: MODELS[name] != TRAINED[name],
+    }
+    return {feature for feature, given in found.items() if given}
 
 
 def figure_files():
-    """Every figure of every system: parameters can be recovered where they are known, models
-    compared where there are baselines, atoms shown where they were simulated, and only a user's
-    own sites may be of several types; a molecule has figures of its own."""
-    special = {
-        **dict.fromkeys(FIGURE_TABLES, LIQUID_SYSTEMS),
-        **dict.fromkeys(MOLECULE_FIGURES, MOLECULE_SYSTEMS),
-        "diagnostics": SYSTEMS,
-        "msd": SYSTEMS,
-        "snapshot": WATER_SYSTEMS,
-        "sites": OWN_SYSTEMS,
-        "recovery": KNOWN_SYSTEMS,
-        "comparison": [name for name in SYSTEMS if MODELS[name] != TRAINED[name]],
-    }
+    """Every figure of every system, and a picture of those whose atoms were simulated in a box."""
+    figures = [
+        (name, figure)
+        for name in SYSTEMS
+        for figure in figures_of(ANALYSES[CARDS[name].analysis], features(name))
+    ]
+    figures += [(name, "snapshot") for name in IN_BOXES]
     return [
-        f"<results>/figures/{system}_{figure}.{suffix}"
-        for system in SYSTEMS
-        for figure in [*FIGURE_TABLES, "snapshot"]
+        f"<results>/figures/{name}_{figure}.{suffix}"
+        for name, figure in figures
         for suffix in ("pdf", "png")
-        if system in special[figure]
     ]

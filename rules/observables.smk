@@ -1,15 +1,15 @@
 rule reference_observables:
     input:
         trajectory="<results>/{system}/projected.h5",
-        code=library("observables"),
+        code=library("observables", *ANALYSES["liquid"].modules),
     output:
-        **observable_files("<results>/{system}/reference"),
+        **observable_files("<results>/{system}/reference", ANALYSES["liquid"]),
     log:
         "<logs>/observables/{system}-reference.log",
     benchmark:
         "<benchmarks>/observables/{system}-reference.tsv"
     wildcard_constraints:
-        system=one_of(LIQUID_SYSTEMS),
+        system=one_of(ANALYSED["liquid"]),
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -18,6 +18,7 @@ rule reference_observables:
         runtime=240,
         gpu=0,
     params:
+        analysis="liquid",
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         lags=lookup(dpath="systems/{system}/training/lags", within=config),
         observables=lookup(dpath="systems/{system}/observables", within=config),
@@ -30,9 +31,9 @@ rule reference_observables:
 use rule reference_observables as observables with:
     input:
         trajectory="<results>/{system}/{model}/seed-{seed}/trajectory.h5",
-        code=library("observables"),
+        code=library("observables", *ANALYSES["liquid"].modules),
     output:
-        **observable_files("<results>/{system}/{model}/seed-{seed}"),
+        **observable_files("<results>/{system}/{model}/seed-{seed}", ANALYSES["liquid"]),
     log:
         "<logs>/observables/{system}-{model}-{seed}.log",
     benchmark:

@@ -5,7 +5,7 @@ rule summary:
         samples=of_models("observables/samples.npz"),
         diffusion=of_models("observables/diffusion.csv"),
         models=of_models("model.yaml"),
-        code=library("summary"),
+        code=library("summary", *comparing_modules()),
     output:
         summary="<results>/summary.csv",
     log:
@@ -22,24 +22,9 @@ rule summary:
     params:
         names=SYSTEMS,
         runs=RUNS,
-        systems={
-            name: {
-                "cutoff": config["systems"][name]["potential"]["cutoff"],
-                "first_lag": min(config["systems"][name]["training"]["lags"]),
-            }
-            for name in LIQUID_SYSTEMS
-        },
-        timescale_lags={
-            name: config["systems"][name]["observables"]["timescale_lag"]
-            for name in MOLECULE_SYSTEMS
-        },
-        known={
-            name: {
-                "temperature": config["systems"][name]["temperature"],
-                "reference": config["systems"][name]["reference"],
-            }
-            for name in KNOWN_SYSTEMS
-        },
+        analyses={name: CARDS[name].analysis for name in SYSTEMS},
+        settings={name: compared_by(name) for name in SYSTEMS},
+        truth=TRUTHS,
     message:
         "Comparing the models with the reference"
     script:

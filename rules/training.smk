@@ -1,7 +1,9 @@
 rule training:
     input:
         projected="<results>/{system}/projected.h5",
-        code=library("training"),
+        code=lambda wildcards: library(
+            "training", *modules_of(wildcards), *training_modules(wildcards.system)
+        ),
     output:
         model="<results>/{system}/{model}/seed-{seed}/model.yaml",
         arrays="<results>/{system}/{model}/seed-{seed}/model.npz",
@@ -12,7 +14,7 @@ rule training:
     benchmark:
         "<benchmarks>/training/{system}-{model}-{seed}.tsv"
     wildcard_constraints:
-        model="bd|ld",
+        model=one_of(DYNAMICS),
     conda:
         "../envs/jax.yaml"
     threads: lookup(dpath="systems/{system}/training/threads", within=config)
@@ -25,8 +27,11 @@ rule training:
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
+        potential_settings=lambda wildcards: CARDS[wildcards.system].potential,
         training=lookup(dpath="systems/{system}/training", within=config),
-        mapping=lambda wildcards: mapping_of(config["systems"][wildcards.system]),
+        mapping=lambda wildcards: CARDS[wildcards.system].mapping(
+            config["systems"][wildcards.system]
+        ),
         device=config["device"],
         # not an output: snakemake removes the outputs of a job that was killed
         checkpoint=lambda wildcards, output: str(Path(output.model).with_name("checkpoint")),

@@ -3,7 +3,7 @@ rule validation:
         model="<results>/{system}/{model}/seed-{seed}/model.yaml",
         arrays="<results>/{system}/{model}/seed-{seed}/model.npz",
         projected="<results>/{system}/projected.h5",
-        code=library("validation"),
+        code=lambda wildcards: library("validation", *modules_of(wildcards)),
     output:
         trajectory="<results>/{system}/{model}/seed-{seed}/trajectory.h5",
     log:

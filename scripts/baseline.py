@@ -16,20 +16,22 @@ def main(snakemake) -> None:
 
     from dynmatch.dynamics.initial import einstein_friction, mean_mass
     from dynmatch.model_file import save
-    from dynmatch.settings import PotentialSettings, TrainingSettings
+    from dynmatch.runtime.names import named
+    from dynmatch.settings import BaselineSettings, TrainingSettings
     from dynmatch.sites.trajectory import read
     from dynmatch.training.baselines import fit, with_dynamics
     from dynmatch.units import BOLTZMANN
 
     trajectory = read(snakemake.input.projected, velocities=False)
     training = TrainingSettings.of(params.training)
+    baselines = BaselineSettings.of(params.baselines)
     model, history, minutes = fit(
         wildcards.method,
         trajectory,
         params.temperature,
-        PotentialSettings.of(params.potential),
+        named(params.potential_settings).of(params.potential),
         training,
-        params.baselines["updates"],
+        baselines.updates,
         int(wildcards.seed),
         params.checkpoint,
     )
@@ -42,7 +44,7 @@ def main(snakemake) -> None:
             dynamics,
             mean_mass(trajectory),
             friction,
-            params.baselines["thermostat"],
+            baselines.thermostat,
             training,
         )
         record = {

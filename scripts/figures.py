@@ -1,31 +1,26 @@
 """One figure of one system, from the tables of its reference and of every model and seed."""
 
 from dynmatch.plotting.figures import render
-from dynmatch.plotting.recovery import parameters
+from dynmatch.plotting.registry import FIGURES, SUMMARY
 from dynmatch.plotting.tables import Results, collect
-from dynmatch.summary.liquid import true_parameters
 from dynmatch.workflow.log import rule_log
-
-REFERENCE_NAMES = {"water": "AA", "known": "truth", "trajectory": "AA", "molecule": "AA"}
 
 
 def main(snakemake) -> None:
-    params = snakemake.params
-    tables = {name: collect(name, snakemake.input[name]) for name in params.tables}
-    if "summary" in tables:
-        table = tables["summary"]
-        tables["summary"] = table[table["system"] == snakemake.wildcards.system]
-    if snakemake.wildcards.figure == "recovery":
-        truth = true_parameters(params.temperature, params.reference)
-        tables["parameters"] = parameters(tables["model"], truth)
+    params, figure = snakemake.params, snakemake.wildcards.figure
+    tables = {name: collect(name, snakemake.input[name]) for name in FIGURES[figure].tables}
+    if SUMMARY in tables:
+        table = tables[SUMMARY]
+        tables[SUMMARY] = table[table["system"] == snakemake.wildcards.system]
     results = Results(
         tables,
         tuple(params.lags),
         params.temperature,
         params.cutoff,
-        REFERENCE_NAMES[params.kind],
+        params.reference,
+        params.truth,
     )
-    render(snakemake.wildcards.figure, results, snakemake.output.pdf, snakemake.output.png)
+    render(figure, results, snakemake.output.pdf, snakemake.output.png)
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

@@ -4,18 +4,21 @@ import logging
 from itertools import accumulate
 
 from dynmatch.observables import files
-from dynmatch.observables.tables import observe
+from dynmatch.observables.analysis import observe
+from dynmatch.observables.registry import ANALYSES
+from dynmatch.runtime.names import named
 from dynmatch.sites.trajectory import read
 from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
-    trajectory = read(snakemake.input.trajectory, forces=False)
+    params = snakemake.params
+    card = ANALYSES[params.analysis]
+    trajectory = read(snakemake.input.trajectory, velocities=card.velocities, forces=False)
     logging.info("%d frames of %d sites", trajectory.n_frames, trajectory.n_sites)
-    window = {*snakemake.params.lags, *accumulate(snakemake.params.lags)}
-    tables, samples = observe(
-        trajectory, snakemake.params.temperature, snakemake.params.observables, sorted(window)
-    )
+    settings = named(card.settings).of(params.observables)
+    window = sorted({*params.lags, *accumulate(params.lags)})
+    tables, samples = observe(params.analysis, trajectory, params.temperature, settings, window)
     files.write(snakemake.output, tables, samples)
 
 

@@ -5,56 +5,41 @@ import pandas as pd
 import yaml
 
 from dynmatch.storage.atomic import replacing
-from dynmatch.summary.liquid import (
-    model_rows,
+from dynmatch.summary.rows import (
+    Compared,
     recovery_rows,
     reference_rows,
+    rows_of,
     summary,
     trained_rows,
-    true_parameters,
 )
-from dynmatch.summary.molecule import molecule_rows
 from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
     files, params = snakemake.input, snakemake.params
-    rows, reference, truth = {}, {}, {}
+    rows, references = {}, {}
     for system, samples, diffusion in zip(
         params.names, files.reference_samples, files.reference_diffusion, strict=True
     ):
-        reference[system], truth[system] = dict(np.load(samples)), pd.read_csv(diffusion)
-        rows[system, "reference", ""] = reference_rows(truth[system])
+        references[system] = dict(np.load(samples)), pd.read_csv(diffusion)
+        rows[system, "reference", ""] = reference_rows(references[system][1])
     for (system, model, seed), samples, diffusion, trained in zip(
-        params.runs,
-        files.samples,
-        files.diffusion,
-        files.models,
-        strict=True,
+        params.runs, files.samples, files.diffusion, files.models, strict=True
     ):
         with open(trained, encoding="utf-8") as file:
             parameters = yaml.safe_load(file)
-        observed = dict(np.load(samples))
-        tables = pd.read_csv(diffusion), truth[system]
-        if system in params.timescale_lags:
-            lag = params.timescale_lags[system]
-            rows[system, model, str(seed)] = [
-                *molecule_rows(observed, reference[system], tables, lag),
-                *trained_rows(parameters),
-            ]
-            continue
-        rows[system, model, str(seed)] = model_rows(
-            observed,
-            reference[system],
-            tables,
-            parameters,
-            **params.systems[system],
+        reference, expected = references[system]
+        compared = Compared(
+            dict(np.load(samples)),
+            reference,
+            (pd.read_csv(diffusion), expected),
+            params.settings[system],
         )
-        if system in params.known:
-            known = true_parameters(**params.known[system])
-            rows[system, model, str(seed)] += recovery_rows(
-                observed, reference[system], parameters, known
-            )
+        found = [*rows_of(params.analyses[system], compared), *trained_rows(parameters)]
+        if truth := params.truth[system]:
+            found += recovery_rows(compared, parameters, truth)
+        rows[system, model, str(seed)] = found
     with replacing(snakemake.output.summary) as path:
         summary(rows).to_csv(path, index=False, float_format="%.6g")
 

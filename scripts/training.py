@@ -18,18 +18,18 @@ def main(snakemake) -> None:
     import pandas as pd
 
     from dynmatch.model_file import save
-    from dynmatch.settings import MoleculePotentialSettings, PotentialSettings, TrainingSettings
+    from dynmatch.runtime.names import named
+    from dynmatch.settings import TrainingSettings
     from dynmatch.sites.trajectory import read
     from dynmatch.training.train import START_COLUMNS, train
 
     trajectory = read(snakemake.input.projected, velocities=False, forces=False)
-    liquid = "cutoff" in params.potential
     topology = trajectory.topology
     trained = train(
         trajectory,
         snakemake.wildcards.model,
         params.temperature,
-        (PotentialSettings if liquid else MoleculePotentialSettings).of(params.potential),
+        named(params.potential_settings).of(params.potential),
         TrainingSettings.of(params.training),
         int(snakemake.wildcards.seed),
         params.checkpoint,

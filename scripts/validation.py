@@ -7,20 +7,21 @@ from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
-    settings = snakemake.params.validation
     configure(snakemake.params.device, snakemake.threads)
     # imported here: JAX reads its settings when it is imported
     from dynmatch.model_file import load
+    from dynmatch.settings import ValidationSettings
     from dynmatch.simulation.run import simulate
     from dynmatch.sites.trajectory import read, write
 
+    settings = ValidationSettings.of(snakemake.params.validation)
     trajectory = simulate(
         load(snakemake.input.model),
         read(snakemake.input.projected, velocities=False, forces=False),
-        replicas=settings["replicas"],
-        length=settings["length"],
-        equilibration=settings["equilibration"],
-        frame_spacing=settings["frame_spacing"],
+        replicas=settings.replicas,
+        length=settings.length,
+        equilibration=settings.equilibration,
+        frame_spacing=settings.frame_spacing,
         seed=int(snakemake.wildcards.seed),
         folder=snakemake.params.checkpoint,
     )

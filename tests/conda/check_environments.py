@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from dynmatch.runtime.source_closure import imports  # noqa: E402
-from tests.runtime.test_environments import RULES, library_of, quoted, script  # noqa: E402
+from tests.runtime.test_environments import RULES, code_of, environment_of  # noqa: E402
 
 SMOKE = ["--configfile", ROOT / "config.yaml", ROOT / "presets" / "smoke.yaml"]
 IMPORT = """
@@ -59,10 +59,9 @@ def environments() -> dict[str, Path]:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_environment_holds_all_that_the_rule_imports(rule, environments):
-    (file,) = quoted(rule, "conda")
-    python = environments[Path(file).name] / "bin" / "python"
+    python = environments[environment_of(rule).name] / "bin" / "python"
     names = set()
-    for path in {script(rule), *library_of(rule)}:
+    for path in code_of(rule):
         names |= {name for name in imports(path) if not name.startswith("snakemake")}
     call = subprocess.run(
         [python, "-I", "-c", IMPORT, ROOT / "scripts", *sorted(names)],

@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def _rules() -> dict[str, str]:
-    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").rglob("*.smk")))
     parts = re.split(r"^rule (\w+):\n", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

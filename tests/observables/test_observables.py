@@ -10,6 +10,7 @@ from scipy import stats
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.adf import adf
+from dynmatch.observables.analysis import observe
 from dynmatch.observables.frames import log_lags, thinned
 from dynmatch.observables.free_energy import free_energy_q, free_energy_r_theta, pmf
 from dynmatch.observables.msd import (
@@ -23,10 +24,10 @@ from dynmatch.observables.msd import (
 from dynmatch.observables.rdf import rdf
 from dynmatch.observables.scattering import scattering
 from dynmatch.observables.survival import survival
-from dynmatch.observables.tables import observe
 from dynmatch.observables.tetrahedral import tetrahedral, tetrahedral_order
 from dynmatch.observables.vacf import vacf
 from dynmatch.observables.van_hove import van_hove
+from dynmatch.settings import ObservableSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
@@ -92,13 +93,14 @@ def test_rdf_of_an_ideal_gas_is_one():
 
 def test_rdf_agrees_with_mdtraj_over_replicas():
     gas = ideal_gas(2, replicas=4)
+    topology = gas.topology.to_mdtraj()
     reference = mdtraj.Trajectory(
         gas.positions,
-        gas.topology,
+        topology,
         unitcell_lengths=np.tile(BOX, (gas.n_frames, 1)),
         unitcell_angles=np.full((gas.n_frames, 3), 90.0),
     )
-    pairs = gas.topology.select_pairs("all", "all")
+    pairs = topology.select_pairs("all", "all")
     r, expected = mdtraj.compute_rdf(reference, pairs, r_range=(0, 0.7), n_bins=70)
     table = rdf(gas, 0.01)
     assert np.allclose(table.r_nm, r, rtol=1e-12)
@@ -391,15 +393,15 @@ def test_survival_equals_the_direct_sum():
 # the set as a whole
 
 
-SETTINGS = {
-    "structure_spacing": 1.0,
-    "rdf_bin": 0.01,
-    "shell_cutoff": 0.35,
-    "vacf_length": 2.0,
-    "msd_length": 50.0,
-    "scattering_k": [8.0, 16.0],
-    "van_hove_lags": [1.0, 5.0],
-}
+SETTINGS = ObservableSettings(
+    structure_spacing=1.0,
+    rdf_bin=0.01,
+    shell_cutoff=0.35,
+    vacf_length=2.0,
+    msd_length=50.0,
+    scattering_k=(8.0, 16.0),
+    van_hove_lags=(1.0, 5.0),
+)
 
 
 def liquid(replicas: int) -> SiteTrajectory:
@@ -411,7 +413,7 @@ def liquid(replicas: int) -> SiteTrajectory:
 
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_one_reference_and_several_replicas_take_the_same_code(replicas):
-    tables, samples = observe(liquid(replicas), 300.0, SETTINGS, [5.0, 7.5])
+    tables, samples = observe("liquid", liquid(replicas), 300.0, SETTINGS, [5.0, 7.5])
     columns = {name: ",".join(table) for name, table in tables.items()}
     assert columns == {
         "rdf": "r_nm,rdf,error",
@@ -447,13 +449,13 @@ def test_thinning_starts_anew_in_every_replica():
     [
         ({"structure_spacing": 0.7}, "structure_spacing: 0.7 ps"),
         ({"shell_cutoff": 0.8}, "shell_cutoff: 0.8 nm is beyond half the box; take at most 0.7"),
-        ({"van_hove_lags": [0.75]}, "van_hove_lags: 0.75 ps"),
-        ({"van_hove_lags": [400.0]}, "van_hove_lags: 400 ps is not shorter"),
+        ({"van_hove_lags": (0.75,)}, "van_hove_lags: 0.75 ps"),
+        ({"van_hove_lags": (400.0,)}, "van_hove_lags: 400 ps is not shorter"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(change, message):
     with pytest.raises(DynmatchError, match=message):
-        observe(liquid(1), 300.0, SETTINGS | change)
+        observe("liquid", liquid(1), 300.0, replace(SETTINGS, **change))
 
 
 def test_there_is_no_rdf_without_a_box():

@@ -1,6 +1,5 @@
 """Observables of torsions against closed forms on the circle and Markov chains."""
 
-import mdtraj
 import numpy as np
 import pytest
 from scipy.special import i0, i1
@@ -8,6 +7,7 @@ from scipy.special import i0, i1
 from dynmatch.errors import DynmatchError
 from dynmatch.observables import torsions
 from dynmatch.observables.centre import centre_diffusion, centre_msd
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 
@@ -119,10 +119,7 @@ def test_diffusion_of_a_molecule_by_itself():
     steps = np.sqrt(2 * d * spacing) * rng.normal(size=(4, 20000, 1, 3))
     shape = rng.normal(size=(4, 3))
     positions = (np.cumsum(steps, 1) + shape).reshape(-1, 4, 3)
-    top = mdtraj.Topology()
-    residue = top.add_residue("R", top.add_chain())
-    for _ in range(4):
-        top.add_atom("A", mdtraj.element.virtual, residue)
+    top = SiteTopology(("A",) * 4, (0,) * 4, ("R",))
     time = np.tile(np.arange(20000) * spacing, 4)
     trajectory = SiteTrajectory(positions, time, np.full(4, 12.0), top, np.full(3, 100.0))
     found = centre_diffusion(trajectory).iloc[0]

@@ -4,8 +4,8 @@ The tables are those of Brownian motion without interactions, in closed form: MS
 F_s = exp(-k^2 D t), a Gaussian van Hove function, g(r) = 1. Models differ from the reference in D.
 """
 
-import ast
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,17 @@ from matplotlib.colors import to_rgba
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from dynmatch.dynamics.registry import DYNAMICS, Card
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.registry import OBSERVABLES, Columns
 from dynmatch.observables.torsions import BASINS
-from dynmatch.plotting import kinetics, recovery, structure, style
-from dynmatch.plotting.figures import FIGURES, render
-from dynmatch.plotting.tables import COLUMNS, OBSERVABLES, Layout, Results, collect, over_seeds
+from dynmatch.plotting import diagnostics, free_energy, kinetics, recovery, structure, style
+from dynmatch.plotting.figures import render
+from dynmatch.plotting.registry import FIGURES, TABLES
+from dynmatch.plotting.tables import Results, collect, over_seeds
+from dynmatch.runtime.names import named
+from dynmatch.summary.rows import COLUMNS
 from dynmatch.units import BOLTZMANN
-from tests.helpers.rule_files import ROOT
 
 TEMPERATURE = 300.0
 THERMAL = BOLTZMANN * TEMPERATURE
@@ -212,7 +216,7 @@ def summary_of(runs) -> pd.DataFrame:
             ]
             if len(errors) > 1:
                 rows.append((*common, "mean", observable, metric, np.mean(errors), spread))
-    return pd.DataFrame(rows, columns=COLUMNS["summary"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
@@ -229,22 +233,33 @@ def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
         tables[name] = collect(name, [folder / f"{name}.csv" for folder in models])
     tables["model"] = collect("model", [folder / "model.yaml" for folder in models])
     tables["summary"] = summary_of(runs)
-    d0 = DIFFUSION["reference", 0]
-    truth = {"d0_nm2_per_ps": d0, "gamma_over_alpha": THERMAL / d0, "mass_over_alpha2": 18.0}
-    tables["parameters"] = recovery.parameters(tables["model"], truth)
     return tables
+
+
+TRUTH = {
+    "d0_nm2_per_ps": DIFFUSION["reference", 0],
+    "gamma_over_alpha": THERMAL / DIFFUSION["reference", 0],
+    "mass_over_alpha2": 18.0,
+}
+
+
+def of_figure(name: str, results: Results) -> Results:
+    """With the tables that the figure's card names, and no others."""
+    return replace(results, tables={key: results.tables[key] for key in FIGURES[name].tables})
 
 
 @pytest.fixture(scope="module")
 def results(tree) -> Results:
-    return Results(read_tables(tree), LAGS, TEMPERATURE, cutoff=0.6)
+    return Results(read_tables(tree), LAGS, TEMPERATURE, cutoff=0.6, truth=TRUTH)
 
 
 @pytest.fixture(scope="module")
 def drawn(results):
     """Every figure, laid out."""
     with style.applied():
-        figures = {name: draw(results) for name, draw in FIGURES.items()}
+        figures = {
+            name: named(card.function)(of_figure(name, results)) for name, card in FIGURES.items()
+        }
         for figure in figures.values():
             figure.draw_without_rendering()
     return figures
@@ -279,7 +294,7 @@ def seeds_of(model: str) -> np.ndarray:
 @pytest.mark.parametrize("name", FIGURES)
 def test_both_files_are_written_at_journal_width(name, results, tmp_path):
     pdf, png = tmp_path / "figure.pdf", tmp_path / "figure.png"
-    render(name, results, pdf, png)
+    render(name, of_figure(name, results), pdf, png)
     assert pdf.read_bytes().startswith(b"%PDF")
     width = imread(png).shape[1] / 300
     assert width == pytest.approx(style.SINGLE_COLUMN) or width == pytest.approx(
@@ -422,7 +437,7 @@ def test_pmf_error_is_the_difference_in_kt(drawn):
 
 
 def test_learned_parameters_are_drawn_over_the_truth(drawn, results):
-    table = results.tables["parameters"]
+    table = recovery.parameters(results.tables["model"], TRUTH)
     d0 = table[(table["model"] == "bd") & (table["quantity"] == "d0_nm2_per_ps")]
     expected = seeds_of("bd") / DIFFUSION["reference", 0] * (1 + np.exp(-5))
     np.testing.assert_allclose(d0["value"] / d0["truth"], expected, rtol=1e-12)
@@ -462,7 +477,7 @@ def test_error_over_seeds_is_that_of_the_mean(between):
     rng = np.random.default_rng(1)
     values = rng.normal(0, between, 400) + rng.normal(0, 0.3, 400)
     table = pd.DataFrame({"model": "bd", "seed": range(400), "value": values, "error": 0.3})
-    (row,) = over_seeds(table, Layout((), "value", "error")).itertuples()
+    (row,) = over_seeds(table, Columns((), "value", "error")).itertuples()
     assert row.seeds == 400
     assert row.mean == pytest.approx(values.mean())
     assert row.error == pytest.approx(np.hypot(between, 0.3) / 20, rel=0.18)
@@ -494,19 +509,8 @@ def test_a_system_with_one_model_can_be_drawn(tree, tmp_path):
     tables = read_tables(tree, [("reference", 0), ("bd", 1)])
     results = Results(tables, LAGS, TEMPERATURE, 0.6)
     with style.applied():
-        for draw in (structure.rdf, FIGURES["diagnostics"], FIGURES["free_energy"]):
+        for draw in (structure.rdf, diagnostics.diagnostics, free_energy.free_energy):
             draw(results).savefig(tmp_path / "figure.png", dpi=30)
-
-
-def test_the_rule_gives_every_figure_the_tables_it_needs(results):
-    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    table = re.search(r"^FIGURE_TABLES = (\{.*?^\})", text, flags=re.MULTILINE | re.DOTALL)
-    tables_of = ast.literal_eval(table.group(1))
-    assert set(tables_of) == set(FIGURES)
-    for name, needed in tables_of.items():
-        extra = ["parameters"] if name == "recovery" else []
-        tables = {table: results.tables[table] for table in [*needed, *extra]}
-        FIGURES[name](Results(tables, LAGS, TEMPERATURE, 0.6))
 
 
 def test_a_missing_file_is_named(tree):
@@ -535,7 +539,7 @@ def test_a_file_outside_the_results_tree_is_refused(tree, tmp_path):
 
 
 def test_rows_know_their_model_and_seed(results):
-    for name in set(COLUMNS) - {"summary"}:
+    for name in (*OBSERVABLES, *TABLES):
         table = results.tables[name]
         found = set(zip(table["model"], table["seed"], strict=True))
         expected = set(DIFFUSION)
@@ -566,3 +570,20 @@ def test_baselines_of_one_potential_are_one_line_in_the_structure(results):
 
 def test_the_overview_is_without_baselines(results):
     assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld"}
+
+
+def test_a_new_dynamics_is_drawn_as_a_trained_model_in_its_own_colour(results, monkeypatch):
+    """With the lines of one that is trained, its name in the legend, and its place in overviews."""
+    card = Card("somewhere.memory", "GLE", "with memory", velocities=True)
+    monkeypatch.setitem(DYNAMICS, "gle", card)
+    looks = style.looks(DYNAMICS)
+    trained = [looks[name] for name in DYNAMICS]
+    assert [look.label for look in trained] == ["BD", "LD", "GLE"]
+    assert len({look.color for look in looks.values() if look.linewidth > 1}) == 1 + len(trained)
+    assert looks["gle"].linewidth == looks["ld"].linewidth > looks["fm_ld_einstein"].linewidth
+    assert list(looks)[:4] == ["reference", "bd", "ld", "gle"]
+    monkeypatch.setitem(style.MODELS, "gle", looks["gle"])
+    msd = results.tables["msd"]
+    new = msd[msd["model"] == "ld"].assign(model="gle")
+    both = replace(results, tables={"msd": pd.concat([msd, new])}).without_baselines()
+    assert set(both.curves("msd")) == {"reference", "bd", "ld", "gle"}

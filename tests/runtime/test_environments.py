@@ -10,6 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from dynmatch.runtime.source_closure import closure, imports
+from tests.helpers.jobs import jobs_of
 from tests.helpers.rule_files import ROOT, RULES
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -38,19 +39,15 @@ def pinned(environment: Path) -> dict[str, str]:
     return {canonical(each.name): str(each.specifier) for each in requirements}
 
 
-def quoted(rule: str, word: str) -> list[str]:
-    """The strings that follow a directive or a call in the text of a rule."""
-    found = re.search(rf'\b{word}[:(]\s*((?:"[^"]*",?\s*)+)', RULES[rule])
-    return re.findall(r'"([^"]*)"', found[1]) if found else []
+def code_of(rule: str) -> set[Path]:
+    """Python files that the jobs of a rule rest on, on systems of whatever kind."""
+    names = set().union(*(job.code for job in jobs_of(rule)))
+    return {ROOT / "scripts" / name for name in names if name.endswith(".py")}
 
 
-def script(rule: str) -> Path:
-    return ROOT / "rules" / quoted(rule, "script")[0]
-
-
-def library_of(rule: str) -> set[Path]:
-    """Files of the library that the script of a rule rests on."""
-    return set(closure(imports(script(rule))))
+def environment_of(rule: str) -> Path:
+    (name,) = {job.environment for job in jobs_of(rule)}
+    return ROOT / "envs" / name
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda path: path.stem)
@@ -63,10 +60,10 @@ def test_pins_are_those_of_the_lock(environment):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_environment_holds_what_the_script_imports(rule):
+def test_environment_holds_what_the_rule_imports(rule):
     distributions = metadata.packages_distributions()
-    environment = pinned(ROOT / "rules" / quoted(rule, "conda")[0])
-    for file in {script(rule), *library_of(rule)}:
+    environment = pinned(environment_of(rule))
+    for file in code_of(rule):
         for module in {name.partition(".")[0] for name in imports(file)}:
             if module not in sys.stdlib_module_names and module not in ("dynmatch", "snakemake"):
                 names = {canonical(name) for name in distributions[module]}
@@ -75,10 +72,14 @@ def test_environment_holds_what_the_script_imports(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rule_is_run_again_when_its_library_changes(rule):
-    assert quoted(rule, "library") == [script(rule).stem]
+    for job in jobs_of(rule):
+        script = ROOT / "scripts" / job.script
+        needed = {script, *closure(imports(script))}
+        assert needed <= {ROOT / "scripts" / name for name in job.code}
 
 
 def test_closure_follows_imports_through_the_library():
-    files = {file.name for file in closure(["dynmatch.workflow.log", "numpy"])}
-    assert files == {"log.py", "errors.py"}
+    files = closure(["dynmatch.workflow.log", "numpy"])
+    names = [str(file.relative_to(ROOT / "scripts" / "dynmatch")) for file in files]
+    assert names == ["errors.py", "workflow/__init__.py", "workflow/log.py"]
     assert "atomic.py" in {file.name for file in closure(["dynmatch.sites.trajectory"])}

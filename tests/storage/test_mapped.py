@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 
 from dynmatch.observables import correlation
-from dynmatch.observables.tables import observe
+from dynmatch.observables.analysis import observe
+from dynmatch.settings import ObservableSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read, write
 from dynmatch.storage import memmap
 
 SITES = 64
 BOX = np.full(3, 2.0)
-SETTINGS = {
-    "structure_spacing": 5.0,
-    "shell_cutoff": 0.4,
-    "msd_length": 15.0,
-    "rdf_bin": 0.02,
-    "vacf_length": 2.0,
-    "van_hove_lags": [5.0],
-    "scattering_k": [8.0],
-}
+SETTINGS = ObservableSettings(
+    structure_spacing=5.0,
+    shell_cutoff=0.4,
+    msd_length=15.0,
+    rdf_bin=0.02,
+    vacf_length=2.0,
+    van_hove_lags=(5.0,),
+    scattering_k=(8.0,),
+)
 ROOM = 48 * 2**20
 """Bytes that the analysis may take for itself."""
 
@@ -50,7 +51,7 @@ def test_mapped_and_resident_trajectories_give_the_same_tables(tmp_path, monkeyp
     paged = read(tmp_path / "walk.h5")
     assert isinstance(paged.positions, np.memmap)
     assert not isinstance(resident.positions, np.memmap)
-    one, other = (observe(t, 300.0, SETTINGS)[0] for t in (resident, paged))
+    one, other = (observe("liquid", t, 300.0, SETTINGS)[0] for t in (resident, paged))
     assert one.keys() == other.keys()
     for name in one:
         np.testing.assert_array_equal(one[name].to_numpy(), other[name].to_numpy(), err_msg=name)
@@ -60,14 +61,14 @@ def analyse(path: str) -> None:
     """Every observable of the file, in `ROOM` beyond what the process has taken by then."""
     memmap.LARGE = memmap.CHUNK = 2**20
     correlation.CHUNK = 300_000
-    observe(random_walk(601), 300.0, SETTINGS)
+    observe("liquid", random_walk(601), 300.0, SETTINGS)
     with open("/proc/self/status") as status:
         taken = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
     limit = taken * 1024 + ROOM
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     trajectory = read(path)
     assert trajectory.positions.nbytes + trajectory.velocities.nbytes > 2 * ROOM
-    observe(trajectory, 300.0, SETTINGS)
+    observe("liquid", trajectory, 300.0, SETTINGS)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits private memory alone")

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dynmatch.summary.liquid import COLUMNS, model_rows, reference_rows, summary
+from dynmatch.summary.rows import (
+    COLUMNS,
+    Compared,
+    recovery_rows,
+    reference_rows,
+    rows_of,
+    summary,
+    trained_rows,
+)
 
 LAGS = np.geomspace(0.1, 100, 61)
 TRAINED = {
@@ -47,7 +55,9 @@ def fitted(value: float, error: float) -> pd.DataFrame:
 
 def metrics(model, reference, model_d=(0.0025, 0.0001), reference_d=(0.0025, 0.0001)):
     diffusion = fitted(*model_d), fitted(*reference_d)
-    rows = model_rows(model, reference, diffusion, TRAINED, cutoff=0.5, first_lag=1.0)
+    settings = {"potential.cutoff": 0.5, "training.lags": [5.0, 1.0]}
+    compared = Compared(model, reference, diffusion, settings)
+    rows = [*rows_of("liquid", compared), *trained_rows(TRAINED)]
     return {(observable, metric): (value, error) for observable, metric, value, error in rows}
 
 
@@ -165,3 +175,21 @@ def test_seeds_are_averaged_with_the_error_of_their_spread_or_their_own():
     ]
     assert list(table.iloc[0])[:6] == ["water", "reference", "", "diffusion", "value", 0.0023]
     assert len(table) == 8
+
+
+def test_recovery_is_learned_over_true_and_the_largest_error_of_the_mean_force():
+    """In kB T, where the true g(r) is above 0.05: near contact it is not."""
+    model, reference = observed(9), observed(9)
+    r = model["rdf_grid"]
+    deep = model["rdf"].mean(0) < 0.05
+    assert deep.any()
+    model["rdf"] = model["rdf"] * np.where(deep, 5.0, np.where(r < 0.3, np.exp(0.2), 1.0))
+    compared = Compared(model, reference, (fitted(1, 0), fitted(1, 0)), {})
+    truth = {"d0_nm2_per_ps": 0.005, "gamma_over_alpha": 500.0}
+    rows = recovery_rows(compared, TRAINED, truth)
+    found = {metric: value for _, metric, value, _ in rows}
+    assert found == {
+        "diffusion0_ratio": pytest.approx(1.2),
+        "gamma_over_alpha_ratio": pytest.approx(0.82),
+        "pmf_max_kT": pytest.approx(0.2),
+    }

@@ -13,11 +13,10 @@ from openmm import app, unit
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.trajectory import read
+from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
 from dynmatch.systems.all_atom.simulation import ReferenceSettings, assemble, produce, segments
 from dynmatch.systems.molecule.build import build_molecule
 from dynmatch.systems.molecule.checks import assess
-from dynmatch.systems.water.box import masses
-from dynmatch.systems.water.checks import degrees_of_freedom
 from dynmatch.units import AMU_PER_NM3
 from tests.helpers.rule_files import ROOT
 
@@ -173,8 +172,7 @@ def test_the_reference_is_at_its_temperature_and_the_sites_are_its_atoms(run):
     quality = pd.read_csv(run / "dipeptide/reference/quality.csv").set_index("quantity")
     assert quality.loc["temperature", "value"] == pytest.approx(300, rel=0.03)
     sites = read(run / "dipeptide/projected.h5")
-    names = [atom.name for atom in sites.topology.atoms]
-    assert names == ["C1", "O1", "N1", "CA", "CB", "C2", "O2", "N2"]
+    assert sites.topology.names == ("C1", "O1", "N1", "CA", "CB", "C2", "O2", "N2")
     assert len(sites.replicas()) == 2
     bond = np.linalg.norm(sites.positions[:, 2] - sites.positions[:, 0], axis=-1)
     assert bond.mean() == pytest.approx(0.1335, abs=0.002)

@@ -9,7 +9,6 @@ import pytest
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.mapping import map_sites, site_bonds
-from dynmatch.sites.topology import molecules_of
 from dynmatch.systems.trajectory.projection import project_own
 
 EDGE = 1.6
@@ -123,10 +122,10 @@ def test_a_system_in_no_box_is_put_in_one_in_which_images_do_not_meet(files, tmp
 
 def test_sites_carry_the_bonds_of_their_atoms(files):
     sites = project(files[0], "run.h5")
-    bonds = [(a.index, b.index) for a, b in sites.topology.bonds]
+    bonds = list(sites.topology.bonds)
     assert bonds == [(2 * k, 2 * k + 1) for k in range(MOLECULES)]
-    assert [atom.name for atom in sites.topology.atoms][:4] == ["ME", "OH", "ME", "OH"]
-    molecules = molecules_of(sites.n_sites, bonds)
+    assert sites.topology.names[:4] == ("ME", "OH", "ME", "OH")
+    molecules = sites.topology.molecules
     assert [list(each) for each in molecules] == [[2 * k, 2 * k + 1] for k in range(MOLECULES)]
 
 

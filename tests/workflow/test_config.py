@@ -2,20 +2,19 @@
 
 import copy
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
 from snakemake.utils import update_config
 
 from dynmatch.errors import DynmatchError
-from dynmatch.workflow.config import SCHEMA, box_edge, check_gpu, check_writable, complete
+from dynmatch.workflow.config import check_writable, complete
+from dynmatch.workflow.devices import check_gpu
+from tests.helpers.rule_files import ROOT
 
-ROOT = Path(__file__).parents[2]
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 
 
@@ -131,38 +130,6 @@ def test_numbers_take_the_type_of_the_schema():
     assert isinstance(water["temperature"], float)
 
 
-REQUIRED = ("systems", "kind", "topology", "trajectories", "frame_spacing", "name", "atoms")
-"""Keys without a default: what only the user can know."""
-
-
-def objects(schema: dict):
-    """Every subschema with properties, wherever it stands."""
-    if "properties" in schema and "if" not in schema:
-        yield schema
-    for key, below in schema.items():
-        if isinstance(below, dict) and key != "if":
-            yield from objects(below)
-
-
-def test_schema_describes_every_key_and_admits_no_other():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    Draft202012Validator.check_schema(schema)
-    for node in objects(schema):
-        assert node["additionalProperties"] is False
-        for key, below in node["properties"].items():
-            if "$ref" in below:
-                below = schema["$defs"][below["$ref"].removeprefix("#/$defs/")]
-            assert below["description"], key
-            assert "default" in below or key in REQUIRED, key
-
-
-def test_box_edge_of_water_follows_from_its_molar_mass():
-    volume = 64 * 18.01528 / 6.02214076e23 / 0.997 * 1e21  # g/mol, 1/mol, g/cm^3 -> nm^3
-    assert box_edge(complete(load())["systems"]["water"]) == pytest.approx(
-        volume ** (1 / 3), rel=1e-6
-    )
-
-
 WATER = ("systems", "water")
 MISTAKES = {
     "unknown key": (
@@ -274,6 +241,29 @@ MISTAKES = {
 }
 
 
+def test_steps_of_dynamics_that_move_no_model_bound_nothing():
+    """Lags of a few Brownian steps, and of no whole number of them, where none are made: for
+    Langevin dynamics alone, and a fluid of known Langevin dynamics in whatever run."""
+    config = changed(load(), (*WATER, "training", "lags"), [0.1])
+    config = changed(config, (*WATER, "training", "bd", "time_step"), 0.007)
+    complete(config | {"models": ["ld"]})
+    with pytest.raises(DynmatchError, match=r"at least 20 times training\.bd\.time_step"):
+        complete(config | {"models": ["ld", "bd"]})
+    fluids = load(ROOT / "presets" / "known.yaml")
+    complete(changed(fluids, ("systems", "known_ld", "training", "lags"), [0.05]))
+    brownian = changed(fluids, ("systems", "known_bd", "training", "lags"), [0.05])
+    with pytest.raises(DynmatchError, match=r"known_bd.* at least 20 times"):
+        complete(brownian | {"models": ["ld"]})
+
+
+def test_steps_of_a_baseline_that_is_moved_by_them_do():
+    config = changed(load(), (*WATER, "training", "bd", "time_step"), 0.007) | {"models": ["ld"]}
+    complete(config)
+    baselines = {"methods": ["rem"], "dynamics": ["bd_einstein"]}
+    with pytest.raises(DynmatchError, match=r"frame_spacing is 0\.025 ps.*training\.bd\.time_step"):
+        complete(changed(config, (*WATER, "baselines"), baselines))
+
+
 @pytest.mark.parametrize(("path", "value", "expected"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named_with_what_would_be_right(path, value, expected):
     assert message(changed(load(), path, value)).startswith(f"config: {expected}")
@@ -324,14 +314,23 @@ def test_all_mistakes_are_told_at_once():
     ]
 
 
-@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU")
-def test_a_gpu_where_none_is():
+@pytest.mark.parametrize("platform", ["CUDA", "OpenCL"])
+def test_a_gpu_where_none_is(platform):
     config = complete(load())
-    check_gpu(config)
+    check_gpu(config, here=set())
     with pytest.raises(DynmatchError, match=r"device is gpu, .* set it to cpu"):
-        check_gpu(config | {"device": "gpu"})
-    with pytest.raises(DynmatchError, match=r"water.reference.platform is CUDA, .* set it to CPU"):
-        check_gpu(changed(config, (*WATER, "reference", "platform"), "CUDA"))
+        check_gpu(config | {"device": "gpu"}, here={"other"})
+    on_gpu = changed(config, (*WATER, "reference", "platform"), platform)
+    check_gpu(on_gpu, here={"NVIDIA"})
+    with pytest.raises(DynmatchError, match=rf"reference.platform is {platform}, .* set it to CPU"):
+        check_gpu(on_gpu, here=set())
+
+
+def test_opencl_runs_on_a_gpu_of_any_maker_and_cuda_does_not():
+    config = complete(load())
+    check_gpu(changed(config, (*WATER, "reference", "platform"), "OpenCL"), here={"other"})
+    with pytest.raises(DynmatchError, match="no NVIDIA GPU"):
+        check_gpu(changed(config, (*WATER, "reference", "platform"), "CUDA"), here={"other"})
 
 
 def test_a_file_in_the_place_of_the_results(tmp_path):

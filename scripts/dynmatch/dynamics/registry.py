@@ -14,20 +14,23 @@ from dynmatch.errors import DynmatchError
 class Card:
     """An equation of motion, as config, figures and summary know it.
 
-    module     the dotted name of its module, which has a class `Equation`
-    label      of its models in figures
-    title      of its models in text
-    velocities whether its trajectories have velocities
+    module      the dotted name of its module, which has a class `Equation`
+    label       of its models in figures
+    title       of its models in text
+    velocities  whether its trajectories have velocities
+    least_steps that a lag of the training has: n Leimkuhler-Matthews steps, for one, move a free
+                site by 6 D0 (n - 1/2) dt only
     """
 
     module: str
     label: str
     title: str
     velocities: bool
+    least_steps: int = 1
 
 
 DYNAMICS = {
-    "bd": Card("dynmatch.dynamics.brownian", "BD", "Brownian", velocities=False),
+    "bd": Card("dynmatch.dynamics.brownian", "BD", "Brownian", velocities=False, least_steps=20),
     "ld": Card("dynmatch.dynamics.langevin", "LD", "Langevin", velocities=True),
     "gle": Card("dynmatch.dynamics.memory", "GLE", "generalised Langevin", velocities=True),
 }
@@ -42,6 +45,12 @@ def card_of(name: str) -> Card:
         known = ", ".join(DYNAMICS)
         raise DynmatchError(f"dynamics {name!r} is unknown; there are {known}")
     return DYNAMICS[name]
+
+
+def dynamics_of(model: str) -> str:
+    """Name of the dynamics that moves a model: a trained one, which is called after it, or a
+    baseline, METHOD_DYNAMICS_FRICTION."""
+    return model if model in DYNAMICS else model.split("_")[1]
 
 
 def equation_of(name: str) -> type:

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from dynmatch.observables.frames import structure
 from dynmatch.observables.neighbours import check_cutoff, neighbours_within, products
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
 
@@ -52,3 +54,17 @@ def _histogram(positions: np.ndarray, box: np.ndarray | None, cutoff: float) -> 
         cosine = np.einsum("tx,tx->t", direction[j], direction[k]).clip(-1, 1)
         counts += np.histogram(cosine, BINS, (-1, 1))[0]
     return counts
+
+
+def observe_adf(observed: Observed) -> pd.DataFrame:
+    return adf_table(*observed.once(_of_structure))
+
+
+def samples_of_adf(observed: Observed) -> dict[str, np.ndarray]:
+    """`adf` (B, bins) on `adf_grid` (bins,)."""
+    cosines, samples = observed.once(_of_structure)
+    return {"adf_grid": cosines, "adf": samples}
+
+
+def _of_structure(observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+    return adf_samples(observed.once(structure), observed.settings.shell_cutoff)

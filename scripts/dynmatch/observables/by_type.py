@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from dynmatch.observables.frames import structure
+from dynmatch.observables.observed import Observed
 from dynmatch.observables.rdf import rdf_samples, rdf_table
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -77,3 +79,39 @@ def _edges(length: int, blocks: list[np.ndarray]) -> np.ndarray:
     high = np.ceil(max(block.max() for block in blocks) / LENGTH_BIN)
     # a rigid bond has one length, and a bin on either side of it
     return LENGTH_BIN * np.arange(low - 1, high + 2)
+
+
+def observe_rdf(observed: Observed) -> pd.DataFrame:
+    """Of all sites that interact, whatever their types."""
+    return rdf_table(*observed.once(_of_all))
+
+
+def observe_rdf_by_type(observed: Observed) -> pd.DataFrame:
+    return rdf_by_type(observed.once(_of_types))
+
+
+def observe_bonded(observed: Observed) -> pd.DataFrame:
+    return bonded(observed.once(structure))
+
+
+def samples_of_rdf(observed: Observed) -> dict[str, np.ndarray]:
+    """`rdf` (B, bins) on `rdf_grid` (bins,), nm, and `rdf A-B` of each pair of several types."""
+    r, samples = observed.once(_of_all)
+    rdfs = observed.once(_of_types)
+    found = {"rdf_grid": r, "rdf": samples}
+    if len(rdfs) > 1:
+        found |= {f"rdf {name}": values for name, (_, values) in rdfs.items()}
+    return found
+
+
+def _of_types(observed: Observed) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return rdf_of_types(observed.once(structure), observed.settings.rdf_bin)
+
+
+def _of_all(observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+    rdfs, frames = observed.once(_of_types), observed.once(structure)
+    if len(rdfs) == 1:
+        # of one type without bonds, that is the RDF
+        return next(iter(rdfs.values()))
+    pairs = np.concatenate(list(frames.topology.nonbonded_pairs.values()))
+    return rdf_samples(frames, observed.settings.rdf_bin, pairs)

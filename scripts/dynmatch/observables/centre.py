@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
 
@@ -40,3 +41,11 @@ def centre_diffusion(trajectory: SiteTrajectory) -> pd.DataFrame:
     msd = centre_msd_samples(trajectory, LAGS)
     value, error = mean_and_error((msd[:, 1] - msd[:, 0]) / (6 * (LAGS[1] - LAGS[0])))
     return pd.DataFrame({"d_nm2_per_ps": [float(value)], "error_nm2_per_ps": [float(error)]})
+
+
+def observe_msd(observed: Observed) -> pd.DataFrame:
+    return centre_msd(observed.trajectory, observed.settings.msd_length)
+
+
+def observe_diffusion(observed: Observed) -> pd.DataFrame:
+    return centre_diffusion(observed.trajectory)

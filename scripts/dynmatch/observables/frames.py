@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices
 
@@ -91,3 +92,8 @@ def displacement_lengths(
             moved = replica.positions[start + lag] - replica.positions[start]
             moved = moved - (drift[start + lag] - drift[start])[:, None]
             yield number, np.sqrt(np.einsum("onx,onx->on", moved, moved))
+
+
+def structure(observed: Observed) -> SiteTrajectory:
+    """The frames that structure is computed from."""
+    return thinned(observed.trajectory, observed.settings.structure_spacing)

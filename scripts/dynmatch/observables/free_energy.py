@@ -7,7 +7,11 @@ energy. Bins never visited have no free energy: NaN.
 import numpy as np
 import pandas as pd
 
+from dynmatch.observables.by_type import observe_rdf
+from dynmatch.observables.frames import structure
 from dynmatch.observables.neighbours import check_cutoff, neighbours_within, products
+from dynmatch.observables.observed import Observed
+from dynmatch.observables.tetrahedral import observe_tetrahedral
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
 from dynmatch.units import BOLTZMANN
@@ -102,3 +106,17 @@ def _histogram(
         index = (row * COSINE_BINS)[k] + column
         counts += np.bincount(index[other], minlength=len(counts))
     return counts.reshape(R_BINS, COSINE_BINS)
+
+
+def observe_pmf(observed: Observed) -> pd.DataFrame:
+    return pmf(observed.once(observe_rdf), observed.temperature)
+
+
+def observe_free_energy_q(observed: Observed) -> pd.DataFrame:
+    return free_energy_q(observed.once(observe_tetrahedral), observed.temperature)
+
+
+def observe_free_energy_r_theta(observed: Observed) -> pd.DataFrame:
+    return free_energy_r_theta(
+        observed.once(structure), observed.settings.shell_cutoff, observed.temperature
+    )

@@ -8,6 +8,7 @@ import pandas as pd
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.correlation import origin_counts, site_chunks
 from dynmatch.observables.frames import centre_of_mass, lag_times, log_lags
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_larger_error, ratio_samples
 
@@ -130,3 +131,23 @@ def longest_reliable_lag(table: pd.DataFrame) -> float:
     good = (table["error_nm2"] <= RELIABLE * table["msd_nm2"]).to_numpy()
     count = len(good) if good.all() else int(np.argmin(good))
     return float(table["lag_ps"].iloc[count - 1]) if count else 0.0
+
+
+def observe_msd(observed: Observed) -> pd.DataFrame:
+    return msd_table(*observed.once(_of_sites))
+
+
+def observe_diffusion(observed: Observed) -> pd.DataFrame:
+    trajectory = observed.trajectory
+    shortest = min(replica.n_frames for replica in trajectory.replicas())
+    return diffusion(*observed.once(_of_sites), shortest * trajectory.frame_spacing)
+
+
+def samples_of_msd(observed: Observed) -> dict[str, np.ndarray]:
+    """`msd` (R*B, L) and `msd_by_site` (R*N, L), nm^2, at the lags `msd_grid` (L,), ps."""
+    lag, blocks, sites = observed.once(_of_sites)
+    return {"msd_grid": lag, "msd": blocks, "msd_by_site": sites}
+
+
+def _of_sites(observed: Observed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return msd_samples(observed.trajectory, observed.settings.msd_length, observed.lags)

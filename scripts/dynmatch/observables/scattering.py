@@ -12,6 +12,7 @@ from dynmatch.observables.frames import (
     log_lags,
     steps,
 )
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import BLOCKS, mean_and_error
 
@@ -59,3 +60,13 @@ def _block_means(
         counts[block] += r.size
     filled = counts > 0
     return sums[filled] / counts[filled, None]
+
+
+def observe_scattering(observed: Observed) -> pd.DataFrame:
+    settings = observed.settings
+    return scattering(
+        observed.trajectory,
+        settings.scattering_k,
+        settings.msd_length,
+        settings.structure_spacing,
+    )

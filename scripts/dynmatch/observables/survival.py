@@ -5,6 +5,7 @@ import pandas as pd
 
 from dynmatch.observables.frames import lag_times, log_lags, origins, pieces, steps
 from dynmatch.observables.neighbours import check_cutoff, minimum_image, pairs_within
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
 
@@ -60,3 +61,8 @@ def _close(
     index, i, j = pairs
     vectors = minimum_image(positions[index, j] - positions[index, i], replica.box)
     return np.einsum("px,px->p", vectors, vectors) < cutoff**2
+
+
+def observe_survival(observed: Observed) -> pd.DataFrame:
+    settings = observed.settings
+    return survival(observed.trajectory, settings.shell_cutoff, settings.structure_spacing)

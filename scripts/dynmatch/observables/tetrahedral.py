@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from dynmatch.errors import DynmatchError
-from dynmatch.observables.frames import pieces
+from dynmatch.observables.frames import pieces, structure
 from dynmatch.observables.neighbours import nearest_directions
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
 
@@ -58,3 +59,7 @@ def tetrahedral(trajectory: SiteTrajectory) -> pd.DataFrame:
     q, samples = tetrahedral_samples(trajectory)
     value, error = mean_and_error(samples)
     return pd.DataFrame({"q": q, "density": value, "error": error})
+
+
+def observe_tetrahedral(observed: Observed) -> pd.DataFrame:
+    return tetrahedral(observed.once(structure))

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.signal import fftconvolve
 
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.internal_coordinates import coordinate, coordinates_of
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import (
@@ -247,3 +248,64 @@ def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float:
     m = 0.5 * (p + q)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(0.5 * np.nansum(p * np.log(p / m)) + 0.5 * np.nansum(q * np.log(q / m)))
+
+
+def observe_ramachandran(observed: Observed) -> pd.DataFrame:
+    return ramachandran(observed.once(_densities), observed.temperature)
+
+
+def observe_torsion_free_energy(observed: Observed) -> pd.DataFrame:
+    return torsion_free_energy(observed.once(_densities), observed.temperature)
+
+
+def observe_populations(observed: Observed) -> pd.DataFrame:
+    return populations(observed.once(_populations))
+
+
+def observe_torsion_correlation(observed: Observed) -> pd.DataFrame:
+    spacing = observed.trajectory.frame_spacing
+    lags = round(observed.settings.correlation_length / spacing)
+    return correlation(correlation_samples(observed.once(_blocks), lags), spacing)
+
+
+def observe_timescales(observed: Observed) -> pd.DataFrame:
+    """Columns torsion, timescale_ps, error, crossings."""
+    table = timescales(observed.once(_transitions), observed.settings.timescale_lag)
+    return table.merge(crossings(observed.once(_angles)))
+
+
+def samples_of_ramachandran(observed: Observed) -> dict[str, np.ndarray]:
+    """`ramachandran` (S, BINS, BINS)."""
+    return {"ramachandran": observed.once(_densities)}
+
+
+def samples_of_populations(observed: Observed) -> dict[str, np.ndarray]:
+    """`populations` (S, basins)."""
+    return {"populations": observed.once(_populations)}
+
+
+def samples_of_transitions(observed: Observed) -> dict[str, np.ndarray]:
+    """`transitions_phi` and `transitions_psi` (S, STATES^2) within `timescale_lag`."""
+    transitions = observed.once(_transitions)
+    return {f"transitions_{name}": values for name, values in transitions.items()}
+
+
+def _angles(observed: Observed) -> list[np.ndarray]:
+    return torsion_angles(observed.trajectory)
+
+
+def _blocks(observed: Observed) -> list[np.ndarray]:
+    return torsion_blocks(observed.once(_angles))
+
+
+def _densities(observed: Observed) -> np.ndarray:
+    return ramachandran_samples(observed.once(_blocks))
+
+
+def _populations(observed: Observed) -> np.ndarray:
+    return population_samples(observed.once(_blocks))
+
+
+def _transitions(observed: Observed) -> dict[str, np.ndarray]:
+    lag = round(observed.settings.timescale_lag / observed.trajectory.frame_spacing)
+    return transition_samples(observed.once(_blocks), lag)

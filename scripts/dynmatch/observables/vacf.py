@@ -5,6 +5,7 @@ import pandas as pd
 
 from dynmatch.observables.correlation import correlation_sums, origin_counts, site_chunks
 from dynmatch.observables.frames import centre_of_mass, lag_times
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import mean_and_error, ratio_samples
 
@@ -41,3 +42,17 @@ def vacf_table(lag: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
     """Columns lag_ps, vacf, error, from what `vacf_samples` returns."""
     value, error = mean_and_error(samples) if len(lag) else (lag, lag)
     return pd.DataFrame({"lag_ps": lag, "vacf": value, "error": error})
+
+
+def observe_vacf(observed: Observed) -> pd.DataFrame:
+    return vacf_table(*observed.once(_of_velocities))
+
+
+def samples_of_vacf(observed: Observed) -> dict[str, np.ndarray]:
+    """`vacf` (B, L) at the lags `vacf_grid` (L,), ps; both empty without velocities."""
+    lag, samples = observed.once(_of_velocities)
+    return {"vacf_grid": lag, "vacf": samples}
+
+
+def _of_velocities(observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+    return vacf_samples(observed.trajectory, observed.settings.vacf_length)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.frames import centre_of_mass, displacement_lengths, steps
+from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import mean_and_error
 
@@ -66,3 +67,8 @@ def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     total[: len(one)] += one
     total[: len(other)] += other
     return total
+
+
+def observe_van_hove(observed: Observed) -> pd.DataFrame:
+    settings = observed.settings
+    return van_hove(observed.trajectory, settings.van_hove_lags, settings.structure_spacing)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
 from dynmatch.observables.msd import RELIABLE, longest_reliable_lag
 from dynmatch.plotting import panels, style
 from dynmatch.plotting.style import REFERENCE
@@ -114,8 +115,11 @@ def draw_vacf(axis: Axes, results: Results) -> None:
     axis.set_xlim(0, results.tables["vacf"]["lag_ps"].max())
     axis.set_ylabel(r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$")
     panels.shade_window(axis, results.window, text_y=0.9)
-    if set(results.curves("scattering")) - set(results.curves("vacf")):
-        axis.text(0.5, 0.8, "BD: no velocities", transform=axis.transAxes, ha="center", fontsize=7)
+    without = results.curves("scattering").keys() - results.curves("vacf").keys() - {REFERENCE}
+    if without:
+        names = [name for name in DYNAMICS if name in map(dynamics_of, without)]
+        text = f"{', '.join(DYNAMICS[name].label for name in names)}: no velocities"
+        axis.text(0.5, 0.8, text, transform=axis.transAxes, ha="center", fontsize=7)
 
 
 def draw_scattering(axis: Axes, results: Results) -> None:

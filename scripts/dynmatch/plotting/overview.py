@@ -14,7 +14,7 @@ def overview(results: Results) -> Figure:
     rdf, adf, msd = (panels.stack(figure, cells[0, column]) for column in range(3))
     scattering, energy, training = (figure.add_subplot(cells[1, column]) for column in range(3))
     structure.draw_rdf(*rdf, results)
-    structure.draw_adf(*adf, results)
+    structure.draw_profile(*adf, results, "adf")
     kinetics.draw_msd(*msd, results)
     kinetics.draw_scattering(scattering, results)
     scattering.set_xlabel(kinetics.TIME_LABEL)

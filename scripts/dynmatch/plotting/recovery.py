@@ -1,19 +1,21 @@
 """Figure of a reference whose parameters are known: did the training find them."""
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.plotting import panels, style
 from dynmatch.plotting.diagnostics import UPDATE_LABEL
 from dynmatch.plotting.free_energy import CORE
 from dynmatch.plotting.structure import DISTANCE_LABEL
 from dynmatch.plotting.style import MODELS, REFERENCE
 from dynmatch.plotting.tables import Results, models_in
-from dynmatch.summary.liquid import RDF_FLOOR
+from dynmatch.summary.rows import RDF_FLOOR
 from dynmatch.units import BOLTZMANN
 
 QUANTITIES = {
@@ -24,6 +26,7 @@ QUANTITIES = {
 """Identifiable parameters, by their column in the training history."""
 TOLERANCE = 0.05
 """Half-width of the band around the truth that a learned parameter should be in."""
+MARKERS = dict(zip(DYNAMICS, cycle("so^v"), strict=False))
 PMF_TOLERANCE = 0.1
 """Half-width of the band around the true potential of mean force, in kB T."""
 
@@ -39,11 +42,11 @@ def parameters(trained: pd.DataFrame, truth: Mapping[str, float]) -> pd.DataFram
     return learned.assign(value=value, error=np.nan, truth=learned["quantity"].map(truth))
 
 
-def draw_approach(axis: Axes, results: Results, quantity: str) -> None:
-    """A parameter over its true value against the update, one line for every model and seed."""
-    parameters = results.tables["parameters"]
-    history = results.tables["history"]
-    learned = parameters[parameters["quantity"] == quantity]
+def draw_approach(axis: Axes, history: pd.DataFrame, learned: pd.DataFrame, quantity: str) -> None:
+    """A parameter over its true value against the update, one line for every model and seed.
+
+    `learned` are its rows of `parameters`.
+    """
     panels.tolerance(axis, 1.0, TOLERANCE, f"±{TOLERANCE:.0%}")
     for row in learned.itertuples():
         run = history[(history["model"] == row.model) & (history["seed"] == row.seed)]
@@ -58,9 +61,11 @@ def draw_approach(axis: Axes, results: Results, quantity: str) -> None:
     axis.set(xlabel=UPDATE_LABEL, ylabel=f"{QUANTITIES[quantity]} / truth", xlim=(0, None))
 
 
-def draw_parameters(axis: Axes, results: Results) -> None:
-    """Learned parameters over their true values, a point with its standard error per seed."""
-    table = results.tables["parameters"]
+def draw_parameters(axis: Axes, table: pd.DataFrame) -> None:
+    """Learned parameters over their true values, a point with its standard error per seed.
+
+    `table` as from `parameters`.
+    """
     panels.tolerance(axis, 1.0, TOLERANCE, f"±{TOLERANCE:.0%}")
     groups = [
         (model, quantity)
@@ -75,7 +80,7 @@ def draw_parameters(axis: Axes, results: Results) -> None:
             rows["value"] / rows["truth"],
             rows["error"] / rows["truth"],
             color=MODELS[model].color,
-            marker={"bd": "s"}.get(model, "o"),
+            marker=MARKERS[model],
             markersize=3.5,
             linestyle="none",
             capsize=1.5,
@@ -110,18 +115,17 @@ def draw_pmf_error(axis: Axes, results: Results) -> None:
 
 
 def recovery(results: Results) -> Figure:
-    """Learned parameters and potential of mean force against the truth.
-
-    Beside history and pmf it takes a table `parameters`, of the columns that `parameters` gives.
-    """
-    quantities = [q for q in QUANTITIES if (results.tables["parameters"]["quantity"] == q).any()]
+    """Learned parameters and potential of mean force against the truth."""
+    table = parameters(results.tables["model"], results.truth)
+    quantities = [q for q in QUANTITIES if (table["quantity"] == q).any()]
     figure = style.new_figure(style.DOUBLE_COLUMN, 4.6)
     upper, lower = figure.subfigures(2, 1)
     approach = upper.subplots(1, len(quantities), squeeze=False)[0]
     for axis, quantity in zip(approach, quantities, strict=True):
-        draw_approach(axis, results, quantity)
+        learned_one = table[table["quantity"] == quantity]
+        draw_approach(axis, results.tables["history"], learned_one, quantity)
     learned, pmf, pmf_error = lower.subplots(1, 3)
-    draw_parameters(learned, results)
+    draw_parameters(learned, table)
     panels.curves(pmf, results, "pmf", "r_nm")
     highest = CORE * BOLTZMANN * results.temperature
     pmf.set(xlabel=DISTANCE_LABEL, ylabel=r"$w(r)$ (kJ/mol)", ylim=(None, highest))

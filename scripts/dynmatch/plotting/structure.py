@@ -1,8 +1,12 @@
-"""Figures of the structure: radial, angular and tetrahedral distributions."""
+"""Figures of distributions: radial, tetrahedral, and any observable of one variable."""
 
+from functools import partial
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dynmatch.observables.registry import OBSERVABLES
 from dynmatch.plotting import panels
 from dynmatch.plotting.tables import Results
 
@@ -38,13 +42,16 @@ def draw_rdf(main: Axes, lower: Axes, results: Results) -> None:
     lower.set(xlabel=DISTANCE_LABEL, ylabel=r"$\Delta g(r)$")
 
 
-def draw_adf(main: Axes, lower: Axes, results: Results) -> None:
-    """Density of the cosine of the angle that two neighbours of a site make; differences below."""
-    panels.curves(main, results, "adf", "cos_theta")
-    panels.differences(lower, results, "adf", "cos_theta")
-    lower.set_xlim(-1, 1)
-    main.set(ylim=(0, None), ylabel=r"$P(\cos\theta)$")
-    lower.set(xlabel=ANGLE_LABEL, ylabel=r"$\Delta P(\cos\theta)$")
+def draw_profile(main: Axes, lower: Axes, results: Results, name: str) -> None:
+    """An observable of one variable from bin to bin, and model minus reference below it."""
+    card = OBSERVABLES[name]
+    (key,), (abscissa, ordinate) = card.keys, card.labels
+    panels.curves(main, results, name, key)
+    panels.differences(lower, results, name, key)
+    points = np.unique(results.tables[name][key])
+    lower.set_xlim(1.5 * points[0] - 0.5 * points[1], 1.5 * points[-1] - 0.5 * points[-2])
+    main.set(ylim=(0, None), ylabel=ordinate)
+    lower.set(xlabel=abscissa, ylabel=ordinate.replace("$", r"$\Delta ", 1))
 
 
 def draw_tetrahedral(main: Axes, lower: Axes, results: Results) -> None:
@@ -70,9 +77,10 @@ def rdf(results: Results) -> Figure:
     return _figure(draw_rdf, results)
 
 
-def adf(results: Results) -> Figure:
-    """Angular distribution function of the first shell."""
-    return _figure(draw_adf, results)
+def profile(results: Results) -> Figure:
+    """The one observable of one variable that there is a table of, by the labels on its card."""
+    (name,) = results.tables
+    return _figure(partial(draw_profile, name=name), results)
 
 
 def tetrahedral(results: Results) -> Figure:

@@ -1,6 +1,8 @@
 """One look for every figure: sizes, model colours and line styles, files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +10,7 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dynmatch.dynamics.registry import DYNAMICS, Card
 from dynmatch.storage.atomic import replacing
 
 RC_FILE = Path(__file__).with_name("dynmatch.mplstyle")
@@ -16,7 +19,6 @@ SINGLE_COLUMN = 3.4
 DOUBLE_COLUMN = 7.0
 """Width of a figure two columns wide, in."""
 
-_BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE = seaborn.color_palette("colorblind")[:5]
 WINDOW_COLOR = "#fbf1d3"
 WINDOW_TEXT_COLOR = "#6b5618"
 UNRELIABLE_COLOR = "#e6e6e6"
@@ -38,26 +40,50 @@ class ModelStyle:
 
 
 REFERENCE = "reference"
+_BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE, _BROWN, _PINK, _, _, _SKY = seaborn.color_palette(
+    "colorblind"
+)
+_TRAINED = (
+    (_VERMILLION, (0, (4, 1.6)), 2.3),
+    (_BLUE, "-", 2.2),
+    (_BROWN, (0, (6, 1.2, 1.5, 1.2)), 2.25),
+    (_SKY, (0, (2, 1)), 2.15),
+    (_PINK, (0, (8, 2)), 2.12),
+)
+"""Colour, line and place in the order of drawing of the dynamics that are trained, in the order of
+the registry."""
 _METHODS = {"fm": ("FM", _GREEN), "rem": ("REM", _PURPLE), "static": ("static", _ORANGE)}
 _MOTIONS = {
     "ld_einstein": ("LD Einstein", (0, (5, 1.2, 1, 1.2)), "o"),
     "ld_thermostat": ("LD thermostat", "-", "^"),
     "bd_einstein": ("BD Einstein", (0, (1, 1)), "s"),
 }
-MODELS = {
-    REFERENCE: ModelStyle("reference", "black", "-", 2.0, 2.0),
-    "bd": ModelStyle("BD", _VERMILLION, (0, (4, 1.6)), 1.1, 2.3, "D"),
-    "ld": ModelStyle("LD", _BLUE, "-", 1.1, 2.2, "D"),
-} | {
-    f"{method}_{dynamics}": ModelStyle(f"{name}, {motion}", color, linestyle, 0.7, 2.1, marker)
-    for method, (name, color) in _METHODS.items()
-    for dynamics, (motion, linestyle, marker) in _MOTIONS.items()
-}
-"""Every model that has a style; the reference is a thick line below the others, baselines thin."""
+
+
+def looks(dynamics: Mapping[str, Card]) -> dict[str, ModelStyle]:
+    """The style of every model, of those trained with these dynamics too.
+
+    The reference is a thick line below the others, baselines are thin.
+    """
+    trained = {
+        name: ModelStyle(card.label, color, line, 1.1, place, "D")
+        for (name, card), (color, line, place) in zip(dynamics.items(), cycle(_TRAINED))
+    }
+    baselines = {
+        f"{method}_{motion}": ModelStyle(f"{name}, {text}", color, line, 0.7, 2.1, marker)
+        for method, (name, color) in _METHODS.items()
+        for motion, (text, line, marker) in _MOTIONS.items()
+    }
+    reference = ModelStyle("reference", "black", "-", 2.0, 2.0)
+    return {REFERENCE: reference} | trained | baselines
+
+
+MODELS = looks(DYNAMICS)
+"""Every model that has a style, in the order of legends."""
 
 
 def is_baseline(model: str) -> bool:
-    return model not in (REFERENCE, "bd", "ld")
+    return model != REFERENCE and model not in DYNAMICS
 
 
 def method_of(model: str) -> str:

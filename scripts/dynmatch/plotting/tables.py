@@ -10,80 +10,9 @@ import pandas as pd
 import yaml
 
 from dynmatch.errors import DynmatchError
+from dynmatch.observables.registry import OBSERVABLES, Columns
+from dynmatch.plotting.registry import SUMMARY, columns_of
 from dynmatch.plotting.style import MODELS, REFERENCE, is_baseline, method_of
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Columns of an observable: what it is a function of, its value and standard error."""
-
-    keys: tuple[str, ...]
-    value: str
-    error: str
-
-
-OBSERVABLES = {
-    "rdf": Layout(("r_nm",), "rdf", "error"),
-    "adf": Layout(("cos_theta",), "density", "error"),
-    "tetrahedral": Layout(("q",), "density", "error"),
-    "msd": Layout(("lag_ps",), "msd_nm2", "error_nm2"),
-    "diffusion": Layout((), "d_nm2_per_ps", "error_nm2_per_ps"),
-    "vacf": Layout(("lag_ps",), "vacf", "error"),
-    "van_hove": Layout(("lag_ps", "r_nm"), "density_per_nm", "error_per_nm"),
-    "scattering": Layout(("k_per_nm", "lag_ps"), "fs", "error"),
-    "survival": Layout(("lag_ps",), "survival", "error"),
-    "pmf": Layout(("r_nm",), "w_kj_per_mol", "error_kj_per_mol"),
-    "free_energy_q": Layout(("q",), "f_kj_per_mol", "error_kj_per_mol"),
-    "free_energy_r_theta": Layout(("r_nm", "cos_theta"), "f_kj_per_mol", "error_kj_per_mol"),
-    "rdf_by_type": Layout(("types", "r_nm"), "rdf", "error"),
-    "bonded": Layout(("types", "coordinate", "value"), "density", "error"),
-    "ramachandran": Layout(("phi_deg", "psi_deg"), "f_kj_per_mol", "error_kj_per_mol"),
-    "torsion_free_energy": Layout(("torsion", "angle_deg"), "f_kj_per_mol", "error_kj_per_mol"),
-    "populations": Layout(("basin",), "probability", "error"),
-    "torsion_correlation": Layout(("function", "lag_ps"), "correlation", "error"),
-    "timescales": Layout(("torsion",), "timescale_ps", "error"),
-}
-"""Tables that the reference and every model have, with vacf empty where there are no velocities."""
-DYNAMIC = (
-    "msd",
-    "diffusion",
-    "vacf",
-    "van_hove",
-    "scattering",
-    "survival",
-    "torsion_correlation",
-    "timescales",
-)
-"""Observables that differ between models with the same potential."""
-
-COLUMNS = {
-    name: (*layout.keys, layout.value, layout.error) for name, layout in OBSERVABLES.items()
-} | {
-    "history": (
-        "update",
-        "score_gap",
-        "gap_floor",
-        "d0_nm2_per_ps",
-        "gamma_over_alpha",
-        "mass_over_alpha2",
-        "gradient_norm",
-        "classifier_loss",
-        "heldout_loss",
-        "roughness",
-    ),
-    "summary": ("system", "model", "seed", "observable", "metric", "value", "error"),
-    "start": ("update", "rdf_error"),
-    "model": (
-        "d0_nm2_per_ps",
-        "gamma_over_alpha",
-        "mass_over_alpha2",
-        "converged",
-        "ended_by",
-        "updates",
-        "minutes",
-    ),
-}
-"""Columns that each table must have, by the table's name."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +24,7 @@ class Results:
     temperature  K
     cutoff       nm, range of the pair term, None for a molecule by itself
     reference    what the reference is called in legends
+    truth        true parameters by the names of model.yaml, None where they are not known
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -102,6 +32,7 @@ class Results:
     temperature: float
     cutoff: float | None
     reference: str = "AA"
+    truth: Mapping[str, float] | None = None
 
     @property
     def window(self) -> float:
@@ -116,7 +47,7 @@ class Results:
         """
         means = over_seeds(self.tables[name], OBSERVABLES[name])
         models = models_in(means)
-        if name not in DYNAMIC:
+        if not OBSERVABLES[name].dynamic:
             models = list({method_of(model): model for model in reversed(models)}.values())[::-1]
         return {model: means[means["model"] == model] for model in models}
 
@@ -137,7 +68,7 @@ def models_in(table: pd.DataFrame) -> list[str]:
     return [model for model in MODELS if model in present]
 
 
-def over_seeds(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+def over_seeds(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """Mean over seeds, its standard error and the number of seeds, for every model and key.
 
     The variance of the mean of n seeds is max(s^2, <e^2>) / n, with s^2 the sample variance of the
@@ -146,13 +77,13 @@ def over_seeds(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     and N. Laird, doi:10.1016/0197-2456(86)90046-2, with equal weights), and adds to <e^2>. One seed
     keeps its own error.
     """
-    own = table.assign(own_variance=table[layout.error] ** 2)
-    groups = own.groupby(["model", *layout.keys], sort=True)
-    seeds = groups[layout.value].count()
-    between = groups[layout.value].var(ddof=1)
+    own = table.assign(own_variance=table[columns.error] ** 2)
+    groups = own.groupby(["model", *columns.keys], sort=True)
+    seeds = groups[columns.value].count()
+    between = groups[columns.value].var(ddof=1)
     variance = np.fmax(between, groups["own_variance"].mean()) / seeds
     means = pd.DataFrame(
-        {"mean": groups[layout.value].mean(), "error": np.sqrt(variance), "seeds": seeds}
+        {"mean": groups[columns.value].mean(), "error": np.sqrt(variance), "seeds": seeds}
     )
     return means.reset_index()
 
@@ -166,7 +97,7 @@ def collect(name: str, paths: Iterable[str | Path]) -> pd.DataFrame:
 
     Raises DynmatchError, naming the file, when one is missing, unreadable or lacks a column.
     """
-    if name == "summary":
+    if name == SUMMARY:
         (path,) = paths
         return _read(Path(path))
     rows = [_rows(name, Path(path)) for path in paths]
@@ -176,10 +107,11 @@ def collect(name: str, paths: Iterable[str | Path]) -> pd.DataFrame:
 
 def _rows(name: str, path: Path) -> pd.DataFrame:
     table = _read(path)
-    missing = [column for column in COLUMNS[name] if column not in table]
+    columns = columns_of(name)
+    missing = [column for column in columns if column not in table]
     if missing:
         raise DynmatchError(
-            f"{path}: lacks {', '.join(missing)}; a {name} table has {', '.join(COLUMNS[name])}"
+            f"{path}: lacks {', '.join(missing)}; a {name} table has {', '.join(columns)}"
         )
     model, seed = _origin(path)
     return table.assign(model=model, seed=seed)

@@ -1,1 +1,1 @@
-"""Kinds of systems, one folder each."""
+"""Kinds of systems, one folder each; `registry` knows their names."""

@@ -25,10 +25,9 @@ from dynmatch.errors import DynmatchError
 from dynmatch.runtime.processes import report, side_by_side, stay_on_this_core
 from dynmatch.storage.atomic import replacing
 from dynmatch.storage.hdf5 import replacing_hdf5
+from dynmatch.systems.all_atom.base import AllAtomSystem
 from dynmatch.systems.all_atom.platforms import make_context
 from dynmatch.systems.all_atom.segments import Segment, count_good, read_segment, write_segment
-from dynmatch.systems.molecule.build import Molecule
-from dynmatch.systems.water.box import WaterBox
 
 logger = logging.getLogger(__name__)
 
@@ -115,9 +114,7 @@ def check(settings: ReferenceSettings) -> None:
             )
 
 
-def produce(
-    box: WaterBox | Molecule, settings: ReferenceSettings, folder: Path
-) -> list[list[Path]]:
+def produce(box: AllAtomSystem, settings: ReferenceSettings, folder: Path) -> list[list[Path]]:
     """Simulate the segments that `folder` lacks; return the paths of all, in order, by replica.
 
     Each segment starts in a new OpenMM context from the state that the one before ended with, so a
@@ -155,7 +152,7 @@ def produce(
 
 
 def _produce_replica(
-    box: WaterBox | Molecule,
+    box: AllAtomSystem,
     settings: ReferenceSettings,
     replica: int,
     paths: Sequence[Path],
@@ -176,7 +173,7 @@ def _produce_replica(
 
 
 def equilibrate(
-    box: WaterBox | Molecule,
+    box: AllAtomSystem,
     settings: ReferenceSettings,
     replica: int = 0,
     report: Callable[[], object] = lambda: None,
@@ -211,7 +208,7 @@ def equilibrate(
 
 
 def simulate_segment(
-    box: WaterBox | Molecule,
+    box: AllAtomSystem,
     state: str,
     settings: ReferenceSettings,
     replica: int = 0,
@@ -270,7 +267,7 @@ def simulate_segment(
 
 
 def segments(
-    paths: Sequence[Sequence[Path]], box: WaterBox | Molecule, settings: ReferenceSettings
+    paths: Sequence[Sequence[Path]], box: AllAtomSystem, settings: ReferenceSettings
 ) -> list[Iterator[Segment]]:
     """Read what `produce` wrote, by replica, one segment at a time.
 
@@ -284,7 +281,7 @@ def segments(
 
 
 def write_box(
-    box: WaterBox | Molecule,
+    box: AllAtomSystem,
     positions: np.ndarray,
     system_path: str | Path,
     topology_path: str | Path,
@@ -298,7 +295,7 @@ def write_box(
 
 def assemble(
     replicas: Iterable[Iterable[Segment]],
-    box: WaterBox | Molecule,
+    box: AllAtomSystem,
     settings: ReferenceSettings,
     path: str | Path,
     velocities: bool = True,

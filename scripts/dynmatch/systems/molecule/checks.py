@@ -5,13 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from dynmatch.errors import DynmatchError
 from dynmatch.statistics import block_means, mean_and_error
+from dynmatch.systems.all_atom.checks import require_temperature
+from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
 from dynmatch.systems.all_atom.segments import Segment
 from dynmatch.systems.all_atom.simulation import ReferenceSettings
 from dynmatch.systems.molecule.build import Molecule
-from dynmatch.systems.water.box import masses
-from dynmatch.systems.water.checks import SIGMAS, TEMPERATURE_OFF, degrees_of_freedom
 from dynmatch.units import BOLTZMANN
 
 
@@ -41,10 +40,4 @@ def assess(replicas: Iterable[Iterable[Segment]], molecule: Molecule) -> pd.Data
 def require_sound(table: pd.DataFrame, settings: ReferenceSettings) -> None:
     """Raise DynmatchError, naming a key of the config, when the temperature is plainly wrong."""
     value, error = table.set_index("quantity").loc["temperature", ["value", "error"]]
-    off = abs(value - settings.temperature)
-    if off > max(TEMPERATURE_OFF * settings.temperature, SIGMAS * error):
-        raise DynmatchError(
-            f"all-atom reference: its temperature, {value:.1f} +- {error:.1f} K, is not the "
-            f"{settings.temperature:g} K asked for; make {settings.where}.equilibration longer or "
-            f"{settings.where}.time_step shorter"
-        )
+    require_temperature(value, error, settings)

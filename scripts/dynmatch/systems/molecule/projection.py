@@ -8,8 +8,8 @@ import numpy as np
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.mapping import map_sites, site_bonds, site_topology, weights_of
+from dynmatch.sites.projection import apply_mapping
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.systems.water.projection import apply_mapping
 
 CHUNK = 20000
 """All-atom frames in memory at a time."""

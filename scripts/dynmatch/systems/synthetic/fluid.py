@@ -25,8 +25,7 @@ from jax import Array, lax, random
 from jax_md.energy import morse, multiplicative_isotropic_cutoff
 from tqdm import tqdm
 
-from dynmatch.dynamics import dynamics as engine
-from dynmatch.dynamics.dynamics import Dynamics
+from dynmatch.dynamics.registry import card_of, equation_of
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
@@ -43,9 +42,9 @@ STRENGTH, RANGE, WIDTH, COSINE = 60.0, 0.42, 0.2, -1.0 / 3.0
 class KnownReference:
     """How the fluid is simulated; nm, ps, amu, K.
 
-    `cutoff` is that of the Morse term, `density` a number density, `dynamics` "bd" or "ld" (a
-    Brownian site has no mass in its motion). `equilibration` and `length` are those of each
-    replica.
+    `cutoff` is that of the Morse term, `density` a number density, `dynamics` a name of
+    `dynamics.registry` (a Brownian site has no mass in its motion). `equilibration` and `length`
+    are those of each replica.
     """
 
     temperature: float
@@ -85,31 +84,33 @@ def energy(positions: Array, box: Array, cutoff: float) -> Array:
 
 
 def simulate(settings: KnownReference) -> SiteTrajectory:
-    """Independent replicas of the fluid, with forces and, for "ld", velocities."""
+    """Independent replicas of the fluid, with forces, and velocities where there are any."""
     edge = (settings.sites / settings.density) ** (1 / 3)
-    box = jnp.full(3, edge, jnp.float32)
-    truth = Dynamics(*jnp.float32([settings.gamma, 1.0, settings.mass]))
+    box, kT = jnp.full(3, edge, jnp.float32), BOLTZMANN * settings.temperature
+    equation = equation_of(settings.dynamics)(settings.time_step)
+    types = np.zeros(settings.sites, int)
+    given = equation.initial(np.array([settings.gamma]), np.array([settings.mass]))
+    truth = {name: jnp.asarray(value, jnp.float32) for name, value in given.items()}
+    steps = round(settings.frame_spacing / settings.time_step)
 
     def force(x):
         return -jax.grad(energy)(x, box, settings.cutoff)
 
-    generator = engine.generator(
-        settings.dynamics, force, settings.time_step, BOLTZMANN * settings.temperature
-    )
-    steps = round(settings.frame_spacing / settings.time_step)
-
     @jax.jit
     def start(keys):
         lattice = jnp.asarray(_lattice(settings.sites, edge), jnp.float32)
-        return lax.map(lambda key: generator.init(truth, key, lattice), keys)
+        return lax.map(lambda key: equation.init(truth, kT, types, force, key, lattice), keys)
 
     @jax.jit
     def next_frame(states):
         """The states one frame later, and their velocities where there are any."""
 
+        def step(_, state):
+            return equation.step(truth, kT, types, force, state)
+
         def one(state):
-            state = lax.fori_loop(0, steps, lambda _, s: generator.step(truth, s), state)
-            return state, engine.velocity(truth, state) if settings.dynamics == "ld" else None
+            state = lax.fori_loop(0, steps, step, state)
+            return state, equation.velocity(truth, state)
 
         return lax.map(one, states)
 
@@ -118,7 +119,7 @@ def simulate(settings: KnownReference) -> SiteTrajectory:
     frames = round(settings.length / settings.frame_spacing)
     shape = (settings.replicas, frames, settings.sites, 3)
     positions, forces = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    velocities = np.empty(shape, np.float32) if settings.dynamics == "ld" else None
+    velocities = np.empty(shape, np.float32) if card_of(settings.dynamics).velocities else None
     for number in tqdm(range(-skipped, frames), desc="known reference", unit="frame"):
         states, v = next_frame(states)
         if number >= 0:

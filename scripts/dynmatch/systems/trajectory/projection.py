@@ -17,8 +17,8 @@ from tqdm import tqdm
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.mapping import Site, map_sites, site_bonds, site_topology, weights_of
+from dynmatch.sites.projection import apply_mapping, make_whole, unwrap
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.systems.water.projection import apply_mapping, make_whole, unwrap
 from dynmatch.units import BOLTZMANN
 
 CHUNK = 500

@@ -9,6 +9,7 @@ from openmm import app, unit
 from scipy.spatial.transform import Rotation
 
 from dynmatch.errors import DynmatchError
+from dynmatch.systems.all_atom.particles import masses
 from dynmatch.units import AMU_PER_NM3
 
 WATER_MODELS = ("spce", "tip3p", "tip3pfb", "opc3", "tip4pew", "tip4pfb", "opc", "tip5p")
@@ -94,12 +95,6 @@ def lattice_positions(box: WaterBox, seed: int) -> np.ndarray:
     # a virtual site starts on its oxygen: OpenMM computes where it belongs
     virtual = np.repeat(atoms[:, :1], sites - 3, axis=1)
     return np.concatenate([atoms, virtual], axis=1).reshape(-1, 3)
-
-
-def masses(system: openmm.System) -> np.ndarray:
-    """Masses of all particles, amu; 0 marks a virtual site."""
-    count = system.getNumParticles()
-    return np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(count)])
 
 
 def box_edge(mass: float, density: float) -> float:

@@ -4,26 +4,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import openmm
 import pandas as pd
 from scipy.stats import linregress
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.msd import diffusion, msd_samples
+from dynmatch.sites.projection import apply_mapping, centre_of_mass_mapping
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_means, mean_and_error
+from dynmatch.systems.all_atom.checks import SIGMAS, require_temperature
+from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
 from dynmatch.systems.all_atom.segments import Segment
 from dynmatch.systems.all_atom.simulation import ReferenceSettings
-from dynmatch.systems.water.box import WaterBox, masses
-from dynmatch.systems.water.projection import apply_mapping, centre_of_mass_mapping
+from dynmatch.systems.water.box import WaterBox
 from dynmatch.units import AMU_PER_NM3, BOLTZMANN
 
-SIGMAS = 5
 DISAGREEMENT = 6
 """Standard errors between the mean potential energies of two replicas that are a failure."""
-TEMPERATURE_OFF = 0.05
-"""Relative deviation of the mean temperature that is a failure where it exceeds SIGMAS errors."""
 DRIFT = 0.2
 """Drift of the conserved energy, in kB T per ns and degree of freedom, that is a failure."""
 DIFFUSION = (1e-5, 0.1)
@@ -133,33 +131,12 @@ def _series(
     )
 
 
-def degrees_of_freedom(system: openmm.System, particles: int | None = None) -> int:
-    """Three per atom, less the constraints and the motion of the centre of mass.
-
-    Of the first `particles`, which no constraint ties to others, or of all.
-    """
-    particles = system.getNumParticles() if particles is None else particles
-    atoms = np.count_nonzero(masses(system)[:particles])
-    constraints = sum(
-        system.getConstraintParameters(index)[0] < particles
-        for index in range(system.getNumConstraints())
-    )
-    still = any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces())
-    return 3 * atoms - constraints - 3 * still
-
-
 def require_sound(table: pd.DataFrame, settings: ReferenceSettings) -> None:
     """Raise DynmatchError, naming a key of the config, when `assess` shows a plain failure."""
     value = table.set_index("quantity")["value"]
     error = table.set_index("quantity")["error"].fillna(0.0)
     where = settings.where
-    off = abs(value["temperature"] - settings.temperature)
-    if off > max(TEMPERATURE_OFF * settings.temperature, SIGMAS * error["temperature"]):
-        raise DynmatchError(
-            f"all-atom reference: its temperature, {value['temperature']:.1f} +- "
-            f"{error['temperature']:.1f} K, is not the {settings.temperature:g} K asked for; make "
-            f"{where}.equilibration longer or {where}.time_step shorter"
-        )
+    require_temperature(value["temperature"], error["temperature"], settings)
     apart, apart_error = (
         series["potential_energy_difference_of_replicas"] for series in (value, error)
     )

@@ -10,9 +10,9 @@ rule own_projection:
     benchmark:
         "<benchmarks>/own_projection/{system}.tsv"
     wildcard_constraints:
-        system=one_of(OWN_SYSTEMS),
+        system=one_of(SYSTEMS_OF["trajectory"]),
     conda:
-        "../envs/openmm.yaml"
+        "../../envs/openmm.yaml"
     threads: 1
     resources:
         # the sites are kept in memory, never more atoms than the files hold
@@ -29,4 +29,4 @@ rule own_projection:
     message:
         "Projecting the trajectories of {wildcards.system} onto sites"
     script:
-        "../scripts/own_projection.py"
+        "../../scripts/own_projection.py"

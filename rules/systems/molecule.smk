@@ -1,6 +1,8 @@
 rule molecule_reference:
     input:
-        topology=molecule_topology,
+        topology=lambda wildcards: shipped(
+            config["systems"][wildcards.system]["reference"]["topology"]
+        ),
         code=library("molecule_reference"),
     output:
         system="<results>/{system}/reference/system.xml",
@@ -12,25 +14,23 @@ rule molecule_reference:
     benchmark:
         "<benchmarks>/molecule_reference/{system}.tsv"
     wildcard_constraints:
-        system=one_of(MOLECULE_SYSTEMS),
+        system=one_of(SYSTEMS_OF["molecule"]),
     conda:
-        "../envs/openmm.yaml"
+        "../../envs/openmm.yaml"
     threads: lookup(dpath="systems/{system}/reference/threads", within=config)
     resources:
         mem_mb=2000,
         runtime=720,
-        gpu=lambda wildcards: int(
-            config["systems"][wildcards.system]["reference"]["platform"] in ("CUDA", "OpenCL")
-        ),
+        gpu=lambda wildcards: int(on_gpu(config["systems"][wildcards.system])),
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         reference=lookup(dpath="systems/{system}/reference", within=config),
         # not an output: snakemake removes the outputs of a job that was killed
         checkpoint=lambda wildcards, output: str(Path(output.trajectory).with_name("checkpoint")),
     message:
-        "Simulating {wildcards.system} with all its atoms in implicit solvent"
+        "Simulating {wildcards.system} with all its atoms in {params.reference[solvent]}"
     script:
-        "../scripts/molecule_reference.py"
+        "../../scripts/molecule_reference.py"
 
 
 rule molecule_projection:
@@ -44,9 +44,9 @@ rule molecule_projection:
     benchmark:
         "<benchmarks>/molecule_projection/{system}.tsv"
     wildcard_constraints:
-        system=one_of(MOLECULE_SYSTEMS),
+        system=one_of(SYSTEMS_OF["molecule"]),
     conda:
-        "../envs/openmm.yaml"
+        "../../envs/openmm.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, input: 1000 + round(input.size_mb),
@@ -57,43 +57,45 @@ rule molecule_projection:
     message:
         "Projecting {wildcards.system} onto its sites"
     script:
-        "../scripts/molecule_projection.py"
+        "../../scripts/molecule_projection.py"
 
 
 rule molecule_reference_observables:
     input:
         trajectory="<results>/{system}/projected.h5",
-        code=library("molecule_observables"),
+        code=library("observables", *ANALYSES["molecule"].modules),
     output:
-        **observable_files("<results>/{system}/reference", MOLECULE_OBSERVABLES),
+        **observable_files("<results>/{system}/reference", ANALYSES["molecule"]),
     log:
         "<logs>/observables/{system}-reference.log",
     benchmark:
         "<benchmarks>/observables/{system}-reference.tsv"
     wildcard_constraints:
-        system=one_of(MOLECULE_SYSTEMS),
+        system=one_of(ANALYSED["molecule"]),
     conda:
-        "../envs/analysis.yaml"
+        "../../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, input: 1000 + round(3 * input.size_mb),
         runtime=60,
         gpu=0,
     params:
+        analysis="molecule",
+        lags=[],
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         observables=lookup(dpath="systems/{system}/observables", within=config),
     message:
         "Observables of the torsions of the reference of {wildcards.system}"
     script:
-        "../scripts/molecule_observables.py"
+        "../../scripts/observables.py"
 
 
 use rule molecule_reference_observables as molecule_observables with:
     input:
         trajectory="<results>/{system}/{model}/seed-{seed}/trajectory.h5",
-        code=library("molecule_observables"),
+        code=library("observables", *ANALYSES["molecule"].modules),
     output:
-        **observable_files("<results>/{system}/{model}/seed-{seed}", MOLECULE_OBSERVABLES),
+        **observable_files("<results>/{system}/{model}/seed-{seed}", ANALYSES["molecule"]),
     log:
         "<logs>/observables/{system}-{model}-{seed}.log",
     benchmark:

@@ -1,0 +1,192 @@
+"""Figures by name: the function that draws each, the tables it needs, its caption.
+
+Names stand here, not imports: a figure is drawn again with the functions that it rests on, and with
+no others. To add one, write its function and give it a card here (docs/extending.md).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from dynmatch.observables.registry import OBSERVABLES, Analysis
+from dynmatch.runtime.names import module_of
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of every training: its file beside the model, and the columns it has at least."""
+
+    file: str
+    columns: tuple[str, ...]
+
+
+TABLES = {
+    "history": Table(
+        "history.csv",
+        (
+            "update",
+            "score_gap",
+            "gap_floor",
+            "d0_nm2_per_ps",
+            "gamma_over_alpha",
+            "mass_over_alpha2",
+            "gradient_norm",
+            "classifier_loss",
+            "heldout_loss",
+            "roughness",
+        ),
+    ),
+    "start": Table("start.csv", ("update", "rdf_error")),
+    "model": Table(
+        "model.yaml",
+        (
+            "d0_nm2_per_ps",
+            "gamma_over_alpha",
+            "mass_over_alpha2",
+            "converged",
+            "ended_by",
+            "updates",
+            "minutes",
+        ),
+    ),
+}
+"""Tables of the training, beside those of the observables."""
+SUMMARY = "summary"
+"""The table of all systems."""
+TRUTH, TYPES, BASELINES = "truth", "types", "baselines"
+"""What a system may have: true parameters that are known, sites of several types, baselines."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of one system.
+
+    function  dotted name of the function of a `tables.Results` that draws it
+    tables    names of observables, of TABLES, or SUMMARY
+    caption   a template of the sections of the system's config, and `notes` of its observables
+    needs     what a system has to have beside its tables
+    sampling  whether the caption goes on about the samples behind means and errors
+    """
+
+    function: str
+    tables: tuple[str, ...]
+    caption: str
+    needs: tuple[str, ...] = ()
+    sampling: bool = True
+
+    @property
+    def module(self) -> str:
+        """Dotted name of the module that draws it."""
+        return module_of(self.function)
+
+
+FIGURES = {
+    "overview": Figure(
+        "dynmatch.plotting.overview.overview",
+        ("rdf", "adf", "msd", "scattering", "free_energy_r_theta", "history"),
+        "Overview: radial and angular distribution functions, mean squared displacement (MSD), "
+        "incoherent scattering functions and free energies of the reference and the models, and "
+        "the course of D0 = kB T alpha/gamma during training. Shaded: lags that the training saw.",
+    ),
+    "diagnostics": Figure(
+        "dynmatch.plotting.diagnostics.diagnostics",
+        ("history", "start", "model"),
+        "Course of the training: structural start, score gap of the classifier with its floor (the "
+        "gap between two halves of held-out reference windows), learned parameters, and norm of "
+        "the gradient.",
+        sampling=False,
+    ),
+    "rdf": Figure(
+        "dynmatch.plotting.structure.rdf",
+        ("rdf",),
+        "Radial distribution function g(r), and its difference from the reference.",
+    ),
+    "adf": Figure(
+        "dynmatch.plotting.structure.profile",
+        ("adf",),
+        "Distribution of cos(theta), theta the angle between two neighbours in the first shell, "
+        "within {observables[shell_cutoff]} nm, and its difference from the reference.",
+    ),
+    "tetrahedral": Figure(
+        "dynmatch.plotting.structure.tetrahedral",
+        ("tetrahedral",),
+        "Distribution of the tetrahedral order parameter q of the four nearest neighbours.",
+    ),
+    "msd": Figure(
+        "dynmatch.plotting.kinetics.msd",
+        ("msd", "diffusion"),
+        "Mean squared displacement, its ratio to that of the reference, and the diffusion "
+        "constants from fits to its long lags. {notes[msd]}",
+    ),
+    "autocorrelations": Figure(
+        "dynmatch.plotting.kinetics.autocorrelations",
+        ("vacf", "scattering", "survival"),
+        "Velocity autocorrelation (Langevin models), self-intermediate scattering functions "
+        "F_s(k, t), and survival of neighbours in the first shell.",
+    ),
+    "van_hove": Figure(
+        "dynmatch.plotting.kinetics.van_hove",
+        ("van_hove",),
+        "Self part of the van Hove function at lags of {observables[van_hove_lags]} ps.",
+    ),
+    "free_energy": Figure(
+        "dynmatch.plotting.free_energy.free_energy",
+        ("pmf", "free_energy_q", "free_energy_r_theta"),
+        "Potential of mean force, free energy of the tetrahedral order parameter, and free energy "
+        "over distance and angle of neighbours.",
+    ),
+    "sites": Figure(
+        "dynmatch.plotting.sites.sites",
+        ("rdf_by_type", "bonded"),
+        "",
+        needs=(TYPES,),
+    ),
+    "recovery": Figure(
+        "dynmatch.plotting.recovery.recovery",
+        ("history", "model", "pmf"),
+        "Learned friction, mass and D0 over the true values in the course of the training, and the "
+        "potential of mean force beside the true one.",
+        needs=(TRUTH,),
+    ),
+    "comparison": Figure(
+        "dynmatch.plotting.comparison.comparison",
+        (SUMMARY,),
+        "The metrics of summary.csv for the trained models and the baselines.\n\n"
+        "Bars: standard errors of the summary.",
+        needs=(BASELINES,),
+        sampling=False,
+    ),
+    "ramachandran": Figure(
+        "dynmatch.plotting.torsions.ramachandran",
+        ("ramachandran",),
+        "Free energy of the torsions phi and psi of the reference and of each model; contour lines "
+        "every 2 kB T, grey: not sampled.",
+    ),
+    "torsions": Figure(
+        "dynmatch.plotting.torsions.torsions",
+        ("torsion_free_energy", "populations"),
+        "Free energies of phi and of psi, and how much of the time is spent in each basin.",
+    ),
+    "torsion_kinetics": Figure(
+        "dynmatch.plotting.torsions.torsion_kinetics",
+        ("torsion_correlation", "timescales"),
+        "Autocorrelations of cosine and sine of the torsions, and their slowest timescales, from "
+        "Markov models with a lag of {observables[timescale_lag]} ps. Shaded: lags that the "
+        "training saw.",
+    ),
+}
+"""Name of a figure -> what it is."""
+
+
+def figures_of(analysis: Analysis, has: Collection[str]) -> list[str]:
+    """Names of the figures of a system with this analysis that `has` TRUTH, TYPES or BASELINES."""
+    return [
+        name
+        for name, figure in FIGURES.items()
+        if set(figure.needs) <= set(has)
+        and analysis.observables.keys() >= OBSERVABLES.keys() & set(figure.tables)
+    ]
+
+
+def columns_of(table: str) -> tuple[str, ...]:
+    """Columns that the files of a table have at least."""
+    return TABLES[table].columns if table in TABLES else OBSERVABLES[table].names

@@ -1,0 +1,52 @@
+"""A fluid of known parameters, as the workflow knows it."""
+
+from collections.abc import Iterator
+
+from dynmatch.dynamics.registry import card_of
+from dynmatch.systems import liquid
+from dynmatch.systems.base import Section, System
+from dynmatch.units import BOLTZMANN
+
+
+def sites(system: Section) -> int:
+    return system["reference"]["sites"]
+
+
+def edge(system: Section) -> float:
+    return (sites(system) / system["reference"]["density"]) ** (1 / 3)
+
+
+def conflicts(system: Section) -> Iterator[str]:
+    return liquid.conflicts(system, edge(system))
+
+
+def dynamics(system: Section, models: list[str]) -> list[str]:
+    """Those of the reference, whatever the run trains."""
+    return [system["reference"]["dynamics"]]
+
+
+def truth(system: Section) -> dict[str, float]:
+    """A reference without velocities has no mass."""
+    reference = system["reference"]
+    gamma = reference["gamma"]
+    known = {
+        "d0_nm2_per_ps": BOLTZMANN * system["temperature"] / gamma,
+        "gamma_over_alpha": gamma,
+    }
+    if card_of(reference["dynamics"]).velocities:
+        known["mass_over_alpha2"] = reference["mass"]
+    return known
+
+
+CARD = System(
+    label="truth",
+    analysis="liquid",
+    potential="dynmatch.settings.PotentialSettings",
+    terms=("pair", "three_body"),
+    classifier="neighbours",
+    sites=sites,
+    edge=edge,
+    conflicts=conflicts,
+    dynamics=dynamics,
+    truth=truth,
+)

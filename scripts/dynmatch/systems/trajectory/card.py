@@ -1,0 +1,29 @@
+"""Trajectories of the user's own, as the workflow knows them."""
+
+import math
+from collections.abc import Iterator
+
+from dynmatch.systems import liquid
+from dynmatch.systems.base import Section, System
+
+
+def mapping(system: Section) -> str | list[dict]:
+    return system["reference"]["sites"] or "one site per residue, at its centre of mass"
+
+
+def conflicts(system: Section) -> Iterator[str]:
+    # the box is in the files
+    return liquid.conflicts(system, math.inf)
+
+
+CARD = System(
+    label="AA",
+    analysis="liquid",
+    potential="dynmatch.settings.PotentialSettings",
+    terms=("pair", "three_body", "bonded"),
+    classifier="neighbours",
+    several_types=True,
+    no_forces="trajectory files have no forces that MDTraj reads",
+    mapping=mapping,
+    conflicts=conflicts,
+)

@@ -1,0 +1,105 @@
+"""Keys of a system's config that contradict each other, each right by itself."""
+
+import math
+from collections.abc import Iterator
+
+from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
+from dynmatch.systems.base import Section, baselines_of, values_at
+from dynmatch.systems.registry import card_of
+
+LENGTHS = (
+    "structure_spacing",
+    "vacf_length",
+    "msd_length",
+    "van_hove_lags",
+    "correlation_length",
+    "timescale_lag",
+)
+"""Observables' times that lie within a replica."""
+FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
+
+
+def conflicts(system: Section, models: list[str]) -> Iterator[str]:
+    """Contradictions in a system of the completed config, relative to its own path.
+
+    `models` are the dynamics that the run trains.
+    """
+    card = card_of(system["kind"])
+    trained = card.dynamics(system, models)
+    moved_by = {*trained, *map(dynamics_of, baselines_of(system))}
+    yield from card.conflicts(system)
+    yield from _too_long(system)
+    yield from _too_short(system, trained)
+    yield from _off_grid(system, [name for name in DYNAMICS if name in moved_by])
+    yield from _without_forces(system, card.no_forces)
+
+
+def _too_long(system: Section) -> Iterator[str]:
+    """Times longer than one replica of the trajectories they are taken from."""
+    reference = system["reference"].get("length", math.inf)
+    validation = system["validation"]["length"]
+    window = sum(system["training"]["lags"]) + system["training"]["smoothing"]
+    # two windows to train on, and one to measure with
+    if 3 * window > reference:
+        yield (
+            f"training.lags and smoothing add up to a window of {window:g} ps, longer than a "
+            f"third of the reference; take shorter ones, or at least {3 * window:g} ps as "
+            "reference.length"
+        )
+    name = "reference.length" if reference <= validation else "validation.length"
+    for key in LENGTHS:
+        for path, lag in values_at(system, f"observables.{key}"):
+            if lag >= min(reference, validation):
+                yield (
+                    f"{path} is {lag:g} ps; it must be less than {name}, "
+                    f"{min(reference, validation):g} ps"
+                )
+
+
+def _too_short(system: Section, trained: list[str]) -> Iterator[str]:
+    """Lags of the training that hold too few steps of the dynamics that are trained."""
+    for name in trained:
+        least = DYNAMICS[name].least_steps
+        shortest = least * system["training"][name]["time_step"]
+        for path, lag in values_at(system, "training.lags"):
+            if least > 1 and lag < shortest * (1 - 1e-6):
+                yield (
+                    f"{path} is {lag:g} ps; it must be at least {least} times "
+                    f"training.{name}.time_step, {shortest:g} ps"
+                )
+
+
+def _off_grid(system: Section, dynamics: list[str]) -> Iterator[str]:
+    """Times that are not a whole number of the steps they are counted in."""
+    for key, steps in _counted_in(dynamics).items():
+        for path, time in values_at(system, key):
+            for step_key, step in (pair for each in steps for pair in values_at(system, each)):
+                nearest = max(round(time / step), 1) * step
+                if abs(time - nearest) > 1e-6 * step:
+                    yield (
+                        f"{path} is {time:g} ps; it must be a multiple of {step_key}, {step:g} ps "
+                        f"(nearest: {nearest:g} ps)"
+                    )
+
+
+def _counted_in(dynamics: list[str]) -> dict[str, tuple[str, ...]]:
+    """Times, and the steps of which each must be a whole number, where these move the models."""
+    steps = tuple(f"training.{name}.time_step" for name in dynamics)
+    return {
+        "reference.frame_spacing": ("reference.time_step",),
+        "reference.segment": ("reference.frame_spacing",),
+        "reference.length": ("reference.frame_spacing",),
+        "training.lags": ("reference.frame_spacing", *steps),
+        "training.smoothing": ("reference.frame_spacing", *steps),
+        "validation.frame_spacing": steps,
+        "validation.length": ("validation.frame_spacing",),
+        "observables.structure_spacing": FRAMES,
+        "observables.van_hove_lags": FRAMES,
+        "observables.timescale_lag": FRAMES,
+    }
+
+
+def _without_forces(system: Section, reason: str) -> Iterator[str]:
+    """Force matching where the reference has no forces, for this reason."""
+    if reason and "fm" in system.get("baselines", {}).get("methods", []):
+        yield f"baselines.methods has fm, force matching, and {reason}; take it out"
