@@ -41,7 +41,7 @@ rule baseline:
         # the positions of all sites, a third of the file or more, beside JAX
         mem_mb=lambda wildcards, input: 2000 + round(input.size_mb),
         runtime=lambda wildcards: 30
-        + round(2 * config["systems"][wildcards.system]["training"]["minutes"]),
+        + round(2 * (config["systems"][wildcards.system]["training"]["minutes"] or 120)),
         gpu=GPUS,
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),

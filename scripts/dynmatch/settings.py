@@ -121,15 +121,17 @@ class BrownianSettings(Settings):
     """`training.bd`."""
 
     time_step: float = 0.005
-    damping_time: float = 0.15
+    windows: int | None = None
+    updates: int | None = None
 
 
 @dataclass(frozen=True)
 class LangevinSettings(Settings):
     """`training.ld`."""
 
-    time_step: float = 0.0125
-    damping_time: float = 0.25
+    time_step: float = 0.01
+    windows: int | None = None
+    updates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,8 @@ class MemorySettings(Settings):
     cosines: int = 1
     lags: tuple[float, ...] = (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 4.88)
     smoothing: float = 0.0
-    updates: int = 200
-    windows: int = 8
+    windows: int | None = 8
+    updates: int | None = 200
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,10 @@ class TrainingSettings(Settings):
     lags: tuple[float, ...] = (10.0,)
     smoothing: float = 0.0
     start: StartSettings = field(default_factory=StartSettings)
-    minutes: float = 8.0
-    updates: int = 200
+    minutes: float | None = None
+    updates: int = 60
     windows: int = 8
-    aa_windows: int = 32
+    aa_windows: int = 64
     renewal: float = 0.0
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     rates: Rates = field(default_factory=Rates)
@@ -172,7 +174,8 @@ class TrainingSettings(Settings):
         """The settings of a training of one dynamics, with what its own section overrides."""
         own = getattr(self, name)
         common = {each.name for each in fields(self)} & {each.name for each in fields(own)}
-        return replace(self, **{key: getattr(own, key) for key in common})
+        given = {key: getattr(own, key) for key in common}
+        return replace(self, **{key: value for key, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ class ValidationSettings(Settings):
     replicas: int = 4
     length: float = 2000.0
     equilibration: float = 20.0
-    frame_spacing: float = 0.025
+    frame_spacing: float = 0.02
     threads: int = 1
 
 

@@ -91,7 +91,7 @@ def _ended_by(progress: Progress, settings) -> str | None:
         return "converged"
     if len(progress.history) >= settings.updates:
         return "updates"
-    if progress.history and progress.seconds > 60 * settings.minutes:
+    if settings.minutes is not None and progress.seconds > 60 * settings.minutes:
         return "minutes"
     return None
 

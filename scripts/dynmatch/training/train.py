@@ -116,7 +116,7 @@ def train(
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
         # a longer budget is a reason to go on, not to begin again
-        lasting = replace(settings, minutes=1.0, threads=1).section()
+        lasting = replace(settings, minutes=None, threads=1).section()
         decisive = [dynamics, structure_only, kT, potential.section(), lasting, seed]
         terms = [TERMS[term.kind] for term in form.terms]
         modules = [card_of(dynamics).module, potential.start, CLASSIFIERS[form.sees], *terms]
