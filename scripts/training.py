@@ -47,6 +47,7 @@ def main(snakemake) -> None:
         "mapping": params.mapping,
         "lags_ps": params.training["lags"],
         "converged": trained.converged,
+        "status": trained.status,
         "ended_by": trained.ended_by,
         "updates": len(trained.history),
         "minutes": round(trained.minutes, 3),
