@@ -11,7 +11,7 @@ import yaml
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.registry import OBSERVABLES, Columns
-from dynmatch.plotting.registry import SUMMARY, columns_of
+from dynmatch.plotting.registry import SUMMARY, TABLES, columns_of
 from dynmatch.plotting.style import MODELS, REFERENCE, is_baseline, method_of
 
 
@@ -113,8 +113,10 @@ def _rows(name: str, path: Path) -> pd.DataFrame:
         raise DynmatchError(
             f"{path}: lacks {', '.join(missing)}; a {name} table has {', '.join(columns)}"
         )
+    of_some = TABLES[name].of_some if name in TABLES else ()
+    absent = dict.fromkeys([column for column in of_some if column not in table], np.nan)
     model, seed = _origin(path)
-    return table.assign(model=model, seed=seed)
+    return table.assign(**absent, model=model, seed=seed)
 
 
 def _read(path: Path) -> pd.DataFrame:
