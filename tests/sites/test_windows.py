@@ -1,4 +1,4 @@
-"""Training windows: their times, their split, and the mean force of an ideal gas."""
+"""Training windows: their times and their split."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.sites.windows import learning_data, potential_of_mean_force
+from dynmatch.sites.windows import windows_of
 
 BOX = np.array([1.4, 1.5, 1.6])
 SPACING = 0.1
@@ -43,7 +43,7 @@ def windows(data, starts) -> np.ndarray:
     ],
 )
 def test_frames_of_a_window_are_its_lags_apart_and_of_one_replica(lags, spacing, grid):
-    data = learning_data(clock(200, replicas=3), lags, spacing)
+    data = windows_of(clock(200, replicas=3), lags, spacing)
     assert data.spacing == pytest.approx(grid)
     for starts in (data.starts, data.held_out):
         found = windows(data, starts)
@@ -56,7 +56,7 @@ def test_frames_of_a_window_are_its_lags_apart_and_of_one_replica(lags, spacing,
 @pytest.mark.parametrize("frames", [31, 40, 80, 400])
 def test_held_out_windows_share_no_frame_and_no_time_with_training_windows(frames):
     """Windows of 10 frames in trajectories of three windows and more."""
-    data = learning_data(clock(frames, replicas=2), [0.4, 0.6], SPACING)
+    data = windows_of(clock(frames, replicas=2), [0.4, 0.6], SPACING)
     assert len(data.starts) > 0 and len(data.held_out) > 0
     for replica in (0.0, 1.0):
         training, held_out = (
@@ -68,7 +68,7 @@ def test_held_out_windows_share_no_frame_and_no_time_with_training_windows(frame
 
 
 def test_most_of_a_long_trajectory_is_for_training():
-    data = learning_data(clock(2000), [0.4, 0.6], SPACING)
+    data = windows_of(clock(2000), [0.4, 0.6], SPACING)
     assert 0.8 < len(data.starts) / 2000 < 0.9
     assert 0.1 < len(data.held_out) / 2000 < 0.2
 
@@ -76,7 +76,7 @@ def test_most_of_a_long_trajectory_is_for_training():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 1.3])
 def test_means_are_of_the_time_before_a_frame_and_of_one_replica(smoothing):
     """The mean of n equally spaced times up to t is t - (n - 1)/2 spacings."""
-    data = learning_data(clock(200, replicas=3), [0.4, 1.2], 0.4, smoothing)
+    data = windows_of(clock(200, replicas=3), [0.4, 1.2], 0.4, smoothing)
     behind = (max(round(smoothing / SPACING), 1) - 1) / 2 * SPACING
     np.testing.assert_allclose(data.means[:, 0, 0], data.frames[:, 0, 0] - behind, atol=1e-5)
     assert np.array_equal(data.means[:, 0, 1], data.frames[:, 0, 1])
@@ -84,38 +84,4 @@ def test_means_are_of_the_time_before_a_frame_and_of_one_replica(smoothing):
 
 def test_too_short_a_trajectory_is_refused():
     with pytest.raises(DynmatchError, match=r"training\.lags.*window of 4 ps.*at least 12 ps"):
-        learning_data(clock(100), [2.0, 2.0], SPACING)
-
-
-def test_potential_of_mean_force_of_an_ideal_gas_is_zero():
-    """Within five standard errors of ln g, 1/sqrt(expected pairs in the bin)."""
-    sites, frames, kT, width = 40, 400, 2.5, 0.02
-    positions = np.random.default_rng(1).random((frames, sites, 3)) * BOX
-    gas = SiteTrajectory(
-        positions=positions.astype(np.float32),
-        time=np.arange(frames) * SPACING,
-        masses=np.full(sites, 18.0),
-        topology=independent_sites(["W"] * sites, "HOH"),
-        box=BOX,
-    )
-    r, energy = potential_of_mean_force(gas, kT, spacing=SPACING, bin_width=width)
-    pairs = 0.5 * sites * (sites - 1) * frames * 4 * np.pi * r**2 * width / np.prod(BOX)
-    enough = pairs > 100
-    assert np.count_nonzero(enough) > 30
-    assert np.all(np.abs(energy[enough]) < 5 * kT / np.sqrt(pairs[enough]))
-
-
-def test_potential_of_mean_force_leaves_out_distances_that_do_not_occur():
-    """Sites on a rigid line, 0.3 nm apart: no pairs but at multiples of that."""
-    positions = np.zeros((50, 3, 3), np.float32)
-    positions[:, :, 0] = [0.0, 0.3, 0.6]
-    line = SiteTrajectory(
-        positions=positions,
-        time=np.arange(50) * SPACING,
-        masses=np.full(3, 18.0),
-        topology=independent_sites(["W"] * 3, "HOH"),
-        box=BOX,
-    )
-    r, energy = potential_of_mean_force(line, 2.5, spacing=SPACING, bin_width=0.02)
-    np.testing.assert_allclose(r, [0.3, 0.6], atol=0.02)
-    assert np.all(np.isfinite(energy))
+        windows_of(clock(100), [2.0, 2.0], SPACING)
