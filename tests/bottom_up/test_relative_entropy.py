@@ -50,17 +50,14 @@ def monte_carlo(walkers: int, sweeps: int, every: int, skip: int) -> np.ndarray:
     return np.concatenate(samples)
 
 
-def radial_distribution(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """r (nm) and g(r) up to the cutoff."""
-    trajectory = SiteTrajectory(
+def trajectory_of(samples: np.ndarray) -> SiteTrajectory:
+    return SiteTrajectory(
         positions=samples,
         time=np.arange(len(samples), dtype=float),
         masses=np.full(27, MASS),
         topology=SITES,
         box=np.full(3, EDGE),
     )
-    table = rdf(trajectory, 0.01)
-    return table.r_nm.to_numpy(), table.rdf.to_numpy()
 
 
 def pair_energy(parameters: dict, r: np.ndarray) -> np.ndarray:
@@ -72,16 +69,11 @@ def pair_energy(parameters: dict, r: np.ndarray) -> np.ndarray:
 def test_known_pair_potential_is_recovered_from_monte_carlo_samples():
     """Within 0.1 kT wherever g > 0.1, where the core is wrong by 1 kT and -ln g by 0.2 kT."""
     samples = monte_carlo(walkers=64, sweeps=500, every=20, skip=100)
-    data = Windows(
-        frames=samples,
-        means=samples,
-        spacing=1.0,
-        offsets=np.array([0]),
-        starts=np.arange(len(samples)),
-        held_out=np.array([0]),
-        box=np.full(3, EDGE),
-    )
-    r, g = radial_distribution(samples)
+    samples = trajectory_of(samples)
+    everything = np.arange(samples.n_frames)
+    data = Windows(samples, np.array([0]), 1, everything, everything[:1])
+    table = rdf(samples, 0.01)
+    r, g = table.r_nm.to_numpy(), table.rdf.to_numpy()
     r, g = r[g > 0.1], g[g > 0.1]
     exact = known_energy(r)
     start = FORM.initialise(jax.random.key(2))
@@ -92,7 +84,7 @@ def test_known_pair_potential_is_recovered_from_monte_carlo_samples():
         SITES,
         data,
         np.array([MASS]),
-        jax.random.key(3),
+        3,
         updates=200,
         replicas=8,
         rates=StartRates(pair=0.05, radial=0.0, network=0.0),

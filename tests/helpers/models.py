@@ -1,17 +1,33 @@
 """Small models and where they start from."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 
+from dynmatch.dynamics.base import Equation, Scale
 from dynmatch.dynamics.registry import equation_of
 from dynmatch.model import Model
 from dynmatch.potentials.sum import Potential
+from dynmatch.settings import TrainingSettings
 from dynmatch.sites.topology import SiteTopology, independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
 from tests.helpers.fluids import fluid
 
 TEMPERATURE = 300.0
+
+
+def equation(dynamics: str, time_step: float) -> Equation:
+    """The equation of motion of that name, otherwise as in the default settings."""
+    settings = replace(getattr(TrainingSettings(), dynamics), time_step=time_step)
+    return equation_of(dynamics).of(settings)
+
+
+def scale(friction, mass, frequency, types: int = 1) -> Scale:
+    """Friction (amu/ps), mass (amu) and frequency (1/ps), of each type or of all."""
+    each = (mass, friction, frequency)
+    return Scale(*(np.broadcast_to(np.asarray(x, float), types) for x in each))
 
 
 def model_of(
@@ -21,15 +37,13 @@ def model_of(
     time_step: float = 0.005,
     friction: tuple[float, ...] | float = 300.0,
     mass: tuple[float, ...] | float = 18.0,
+    frequency: tuple[float, ...] | float = 12.0,
     **values,
 ) -> Model:
-    """A model at 300 K with the start values from a friction (amu/ps) and a mass (amu), of each
-    type or of all, and `values` in the place of others."""
-    count = len(potential.names)
-    equation = equation_of(dynamics)(time_step)
-    friction, mass = (np.broadcast_to(np.asarray(x, float), count) for x in (friction, mass))
-    values = equation.initial(friction, mass) | values
-    return Model(equation, values, potential, parameters, TEMPERATURE)
+    """A model at 300 K with the start values that follow from `scale`, but for `values`."""
+    moved = equation(dynamics, time_step)
+    begin = moved.initial(scale(friction, mass, frequency, len(potential.names)))
+    return Model(moved, begin | values, potential, parameters, TEMPERATURE)
 
 
 def soft_model(dynamics: str = "ld", time_step: float = 0.005) -> Model:

@@ -29,22 +29,12 @@ def clock(frames: int, replicas: int = 1) -> SiteTrajectory:
 
 def windows(data, starts) -> np.ndarray:
     """x, the time, and y, the replica, of every frame of the windows: (S, T, 2)."""
-    return data.frames[starts[:, None] + data.offsets, 0, :2]
+    return data.take(starts).positions[:, :, 0, :2]
 
 
-@pytest.mark.parametrize(
-    "lags, spacing, grid",
-    [
-        ([0.4, 1.2], 0.25, 0.2),  # 0.1, 0.2 and 0.4 divide both lags
-        ([0.4, 1.2], 0.4, 0.4),
-        ([0.5, 0.5], 0.2, 0.1),
-        ([0.3], 0.01, 0.1),  # never finer than the trajectory
-        ([0.7, 0.3, 0.2], 1.0, 0.1),
-    ],
-)
-def test_frames_of_a_window_are_its_lags_apart_and_of_one_replica(lags, spacing, grid):
-    data = windows_of(clock(200, replicas=3), lags, spacing)
-    assert data.spacing == pytest.approx(grid)
+@pytest.mark.parametrize("lags", [[0.4, 1.2], [0.5, 0.5], [0.3], [0.7, 0.3, 0.2]])
+def test_frames_of_a_window_are_its_lags_apart_and_of_one_replica(lags):
+    data = windows_of(clock(200, replicas=3), lags)
     for starts in (data.starts, data.held_out):
         found = windows(data, starts)
         times = found[:, :, 0] - found[:, :1, 0]
@@ -56,7 +46,7 @@ def test_frames_of_a_window_are_its_lags_apart_and_of_one_replica(lags, spacing,
 @pytest.mark.parametrize("frames", [31, 40, 80, 400])
 def test_held_out_windows_share_no_frame_and_no_time_with_training_windows(frames):
     """Windows of 10 frames in trajectories of three windows and more."""
-    data = windows_of(clock(frames, replicas=2), [0.4, 0.6], SPACING)
+    data = windows_of(clock(frames, replicas=2), [0.4, 0.6])
     assert len(data.starts) > 0 and len(data.held_out) > 0
     for replica in (0.0, 1.0):
         training, held_out = (
@@ -68,7 +58,7 @@ def test_held_out_windows_share_no_frame_and_no_time_with_training_windows(frame
 
 
 def test_most_of_a_long_trajectory_is_for_training():
-    data = windows_of(clock(2000), [0.4, 0.6], SPACING)
+    data = windows_of(clock(2000), [0.4, 0.6])
     assert 0.8 < len(data.starts) / 2000 < 0.9
     assert 0.1 < len(data.held_out) / 2000 < 0.2
 
@@ -76,12 +66,23 @@ def test_most_of_a_long_trajectory_is_for_training():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 1.3])
 def test_means_are_of_the_time_before_a_frame_and_of_one_replica(smoothing):
     """The mean of n equally spaced times up to t is t - (n - 1)/2 spacings."""
-    data = windows_of(clock(200, replicas=3), [0.4, 1.2], 0.4, smoothing)
+    data = windows_of(clock(200, replicas=3), [0.4, 1.2], smoothing)
     behind = (max(round(smoothing / SPACING), 1) - 1) / 2 * SPACING
-    np.testing.assert_allclose(data.means[:, 0, 0], data.frames[:, 0, 0] - behind, atol=1e-5)
-    assert np.array_equal(data.means[:, 0, 1], data.frames[:, 0, 1])
+    for starts in (data.starts, data.held_out):
+        seen, means = data.take(starts)
+        np.testing.assert_allclose(means[:, :, 0, 0], seen[:, :, 0, 0] - behind, atol=1e-5)
+        assert np.array_equal(means[:, :, 0, 1], seen[:, :, 0, 1])
+
+
+def test_some_frames_are_spread_over_the_training_part():
+    data = windows_of(clock(400, replicas=2), [0.4, 0.6])
+    frames = data.some_frames(10)
+    assert frames.shape == (10, 2, 3)
+    assert set(frames[:, 0, 1]) == {0.0, 1.0}
+    assert frames[:, 0, 0].max() < 0.9 * 400 * SPACING
+    assert len(data.some_frames(10_000)) == len(data.starts)
 
 
 def test_too_short_a_trajectory_is_refused():
     with pytest.raises(DynmatchError, match=r"training\.lags.*window of 4 ps.*at least 12 ps"):
-        windows_of(clock(100), [2.0, 2.0], SPACING)
+        windows_of(clock(100), [2.0, 2.0])
