@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.dynamics.dynamics import Dynamics
 from jax import random
 from jax_md import simulate, space
 
 from dynmatch.dynamics import dynamics as engine
-from dynmatch.dynamics.dynamics import Dynamics
 
 KT = 2.5
 SITES = 20_000

@@ -6,6 +6,7 @@ import mdtraj
 import numpy as np
 import pytest
 import yaml
+from dynmatch.training.classifiers.molecule import InternalClassifierForm
 from scipy.spatial.transform import Rotation
 
 from dynmatch.bottom_up import torsion_inversion as internal_start
@@ -18,7 +19,6 @@ from dynmatch.sites.topology import coordinate
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.plain import record_of
 from dynmatch.training.classifiers import liquid as judge
-from dynmatch.training.classifiers.molecule import InternalClassifierForm
 
 BACKBONE = ((0, 1), (1, 2), (2, 3), (2, 4), (4, 5))
 """C, N, CA, CB, C, N of an amino acid between two caps."""

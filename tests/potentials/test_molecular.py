@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+from dynmatch.potentials.molecular import MolecularForm
+from dynmatch.potentials.potential import ALL_PAIRS, Neighbours, PotentialForm
 from scipy.spatial.transform import Rotation
 
 from dynmatch.potentials import molecular, potential
 from dynmatch.potentials.bonded import BondedTerm
-from dynmatch.potentials.molecular import MolecularForm
-from dynmatch.potentials.potential import ALL_PAIRS, Neighbours, PotentialForm
 from dynmatch.storage.plain import record_of
 from tests.helpers.fluids import jittered_lattice, random_parameters
 

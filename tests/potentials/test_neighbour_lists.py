@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.dynamics.dynamics import Dynamics, free_motion, generator, velocity
 from scipy.spatial import KDTree
 
-from dynmatch.dynamics.dynamics import Dynamics, free_motion, generator, velocity
 from dynmatch.model import Model
 from dynmatch.potentials import neighbour_lists, potential
 from dynmatch.potentials.neighbour_lists import NeighbourLists

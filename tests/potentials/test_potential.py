@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.potentials.potential import ALL_PAIRS, Neighbours, PotentialForm
 from scipy.interpolate import BPoly, BSpline
 from scipy.spatial.transform import Rotation
 
 from dynmatch.potentials import potential
-from dynmatch.potentials.potential import ALL_PAIRS, Neighbours, PotentialForm
 from tests.helpers.fluids import jittered_lattice, random_parameters
 
 pytestmark = pytest.mark.usefixtures("double_precision", "quick_compilation")

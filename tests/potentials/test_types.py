@@ -4,16 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.dynamics.dynamics import Dynamics
+from dynmatch.training.classifiers.liquid import Classifier, ClassifierForm
 from scipy.spatial.transform import Rotation
 
 from dynmatch.dynamics import dynamics as engine
-from dynmatch.dynamics.dynamics import Dynamics
 from dynmatch.model import Model, load, save
 from dynmatch.observables.by_type import bonded, rdf_by_type, rdf_of_types
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.training import game as training
 from dynmatch.training.classifiers import liquid as judge
-from dynmatch.training.classifiers.liquid import Classifier, ClassifierForm
 from tests.potentials.test_bonded import topology
 from tests.potentials.test_molecular import FORM, parameters_of
 
