@@ -50,6 +50,7 @@ def main(snakemake) -> None:
         "lags_ps": params.training["lags"],
         "status": status(trained, planned.of_dynamics(snakemake.wildcards.model).updates),
         "converged": trained.converged,
+        "status": trained.status,
         "ended_by": trained.ended_by,
         "updates": len(trained.history),
         "minutes": round(trained.minutes, 3),

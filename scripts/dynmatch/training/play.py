@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.windows import Windows
 from dynmatch.storage.checkpoint import Resumable
-from dynmatch.training.convergence import diverged, has_converged
+from dynmatch.training.convergence import diverged, status_of
 from dynmatch.training.game import Game
 from dynmatch.training.state import Drawn, GameState, draw
 
@@ -87,7 +87,7 @@ def play(
 
 
 def _ended_by(progress: Progress, settings) -> str | None:
-    if has_converged(progress.history, settings.updates):
+    if status_of(progress.history, settings.updates) == "ok":
         return "converged"
     if len(progress.history) >= settings.updates:
         return "updates"

@@ -37,7 +37,7 @@ from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import Windows, windows_of
 from dynmatch.storage.checkpoint import Resumable
 from dynmatch.training.classifiers.registry import CLASSIFIERS, form_of
-from dynmatch.training.convergence import has_converged
+from dynmatch.training.convergence import advice, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.plan import equation_for, make_plan
 from dynmatch.training.play import Progress, play
@@ -55,14 +55,18 @@ START_COLUMNS = ["update", "minutes", "rdf_error", "gradient_norm"]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: the model, its history, and how it ended."""
+    """What a training leaves: the model, its history, how it ended, and its status."""
 
     model: Model
     history: list[dict]
     start: list[dict]
     ended_by: str
-    converged: bool
+    status: str
     minutes: float
+
+    @property
+    def converged(self) -> bool:
+        return self.status == "ok"
 
 
 def train(
@@ -139,17 +143,11 @@ def train(
     averaged = state.averaged
     values = {name: np.asarray(jnp.exp(value)) for name, value in averaged["dynamics"].items()}
     model = Model(equation, values, form, averaged["potential"], temperature)
-    converged = has_converged(progress.history, settings.updates)
-    if not converged:
-        logging.warning(
-            "the training has not converged: the score gap (%.2g) is above its floor (%.2g), or D0 "
-            "still moves; raise training.minutes and training.updates, or, where the structure "
-            "differs, give the potential more freedom",
-            progress.history[-1]["score_gap_smoothed"],
-            progress.history[-1]["gap_floor"],
-        )
+    status = status_of(progress.history, settings.updates)
+    if status != "ok":
+        logging.warning("the training has not converged: %s; %s", status, advice(status))
     minutes = progress.seconds / 60
-    return Trained(model, progress.history, progress.start, ended_by, converged, minutes)
+    return Trained(model, progress.history, progress.start, ended_by, status, minutes)
 
 
 def start_potential(
