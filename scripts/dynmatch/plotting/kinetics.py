@@ -1,5 +1,7 @@
 """Figures of the dynamics: mean squared displacement, autocorrelations, van Hove function."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -33,15 +35,16 @@ def draw_msd(main: Axes, lower: Axes, results: Results) -> None:
     """MSD on logarithmic axes, and its ratio to the reference's below it.
 
     The training window is shaded; lags at which the reference itself is not known are faded. The
-    grey band around one is the reference's relative error.
+    grey band around one is the floor.
     """
     panels.curves(main, results, "msd", "lag_ps")
     models = results.curves("msd")
     reference = models.pop(REFERENCE)
     lags = reference["lag_ps"]
-    own_error = (reference["error"] / reference["mean"]).to_numpy()
+    floor = results.floor("msd")
     panels.tolerance(lower, 1.0, RATIO_TOLERANCE, f"±{RATIO_TOLERANCE:.0%}")
-    panels.band(lower, lags, 1.0, own_error, "black")
+    relative = (floor["error"] / floor["mean"]).to_numpy()
+    panels.band(lower, floor["lag_ps"], 1.0, relative, "black")
     for model, curve in models.items():
         expected = _at_lags(curve["lag_ps"], reference)
         ratio, error = curve["mean"] / expected, curve["error"] / expected
@@ -83,12 +86,16 @@ def unreliable_handles(results: Results) -> list[Artist]:
 def msd(results: Results) -> Figure:
     """Mean squared displacement with the diffusion constants, and its ratio to the reference."""
     exponent, constants = _diffusion(results)
-    figure, main, lower = panels.stacked_figure(3.4 + LEGEND_LINE * len(constants))
+    figure, main, lower = panels.stacked_figure(3.4 + LEGEND_LINE * (len(constants) + 1))
     draw_msd(main, lower, results)
     for line, text in zip(main.get_legend_handles_labels()[0], constants, strict=True):
         line.set_label(f"{line.get_label()}, {text}")
     figure.legend(
-        handles=[*main.get_legend_handles_labels()[0], *unreliable_handles(results)],
+        handles=[
+            *main.get_legend_handles_labels()[0],
+            panels.floor_handle(results),
+            *unreliable_handles(results),
+        ],
         title=rf"$D$ ($10^{{{exponent}}}$ nm$^2$/ps) ± 1 s.e.",
         alignment="left",
         loc="outside upper center",
@@ -148,6 +155,19 @@ def draw_scattering(axis: Axes, results: Results) -> None:
     panels.shade_window(axis, results.window, text_y=0.94)
 
 
+def _draw_scattering_differences(axis: Axes, results: Results) -> None:
+    """F_s less the reference's at every wave number, with the floor of each."""
+    models, floor = results.curves("scattering"), results.floor("scattering")
+    reference = dict(tuple(models.pop(REFERENCE).groupby("k_per_nm")))
+    axis.axhline(0, color="black", linewidth=0.6, zorder=1)
+    for _, at_k in floor.groupby("k_per_nm"):
+        panels.band(axis, at_k["lag_ps"], 0.0, at_k["error"].to_numpy(), "black")
+    for model, curve in models.items():
+        for k, at_k in curve.groupby("k_per_nm"):
+            difference = at_k["mean"] - panels.at_points(at_k, reference[k], "lag_ps")
+            panels.line(axis, model, at_k["lag_ps"], difference, at_k["error"])
+
+
 def draw_survival(axis: Axes, results: Results) -> None:
     """Probability that a first-shell neighbour is one again after time t."""
     panels.curves(axis, results, "survival", "lag_ps")
@@ -162,17 +182,29 @@ def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
 
 
 def autocorrelations(results: Results) -> Figure:
-    """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival."""
-    draw = [draw_scattering, draw_survival]
+    """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival, each
+    with its difference from the reference below it."""
+
+    def differences(name: str) -> Callable[[Axes, Results], None]:
+        return lambda axis, results: panels.differences(axis, results, name, "lag_ps")
+
+    draw = [
+        (draw_scattering, _draw_scattering_differences, r"$\Delta F_\mathrm{s}$"),
+        (draw_survival, differences("survival"), r"$\Delta$ survival"),
+    ]
     if len(results.tables["vacf"]):
-        draw.insert(0, draw_vacf)
-    figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
-    axes = figure.subplots(1, len(draw))
-    for letter, draw_panel, axis in zip("abc", draw, axes, strict=False):
-        draw_panel(axis, results)
-        axis.set_xlabel(TIME_LABEL)
-        style.letter(axis, letter)
-    panels.legend_above(figure, axes[-1])
+        draw.insert(0, (draw_vacf, differences("vacf"), r"$\Delta$ VACF"))
+    figure = style.new_figure(style.DOUBLE_COLUMN, 3.4)
+    cells = figure.add_gridspec(1, len(draw))
+    for letter, cell, (draw_panel, draw_difference, label) in zip("abc", cells, draw, strict=False):
+        main, lower = panels.stack(figure, cell)
+        draw_panel(main, results)
+        draw_difference(lower, results)
+        panels.shade_window(lower, results.window)
+        lower.set(xlabel=TIME_LABEL, ylabel=label)
+        figure.align_ylabels([main, lower])
+        style.letter(main, letter)
+    panels.legend_above(figure, main, panels.floor_handle(results))
     return figure
 
 

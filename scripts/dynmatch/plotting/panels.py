@@ -66,11 +66,11 @@ def at_points(curve: pd.DataFrame, reference: pd.DataFrame, key: str) -> np.ndar
 
 
 def differences(axis: Axes, results: Results, name: str, key: str) -> None:
-    """Draw model minus reference; the grey band is the reference's own error."""
+    """Draw model minus reference; the grey band is the floor."""
     models = results.curves(name)
-    reference = models.pop(REFERENCE)
+    reference, floor = models.pop(REFERENCE), results.floor(name)
     axis.axhline(0, color="black", linewidth=0.6, zorder=1)
-    band(axis, reference[key], 0.0, reference["error"].to_numpy(), "black")
+    band(axis, floor[key], 0.0, floor["error"].to_numpy(), "black")
     for model, curve in models.items():
         difference = curve["mean"] - at_points(curve, reference, key)
         line(axis, model, curve[key], difference, curve["error"])
@@ -98,6 +98,12 @@ def shade_window(axis: Axes, window: float, text_y: float | None = None) -> None
         fontsize=7,
         color=style.WINDOW_TEXT_COLOR,
     )
+
+
+def floor_handle(results: Results) -> Artist:
+    """Legend entry of the band of a floor."""
+    label = f"floor: {results.reference} against {results.reference}"
+    return Patch(color="black", alpha=BAND_ALPHA, linewidth=0, label=label)
 
 
 def window_handle() -> Artist:

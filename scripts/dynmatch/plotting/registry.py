@@ -47,10 +47,12 @@ TABLES = {
     ),
 }
 """Tables of the training, beside those of the observables."""
+TRAINING_PART = "training_part"
+"""Folder of the observables of that part of a reference, and the name of its rows in tables."""
 SUMMARY = "summary"
 """The table of all systems."""
-TRUTH, TYPES, BASELINES = "truth", "types", "baselines"
-"""What a system may have: true parameters that are known, sites of several types, baselines."""
+TRUTH, TYPES = "truth", "types"
+"""What a system may have: true parameters that are known, sites of several types."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ FIGURES = {
         "dynmatch.plotting.kinetics.autocorrelations",
         ("vacf", "scattering", "survival"),
         "Velocity autocorrelation (Langevin models), self-intermediate scattering functions "
-        "F_s(k, t), and survival of neighbours in the first shell.",
+        "F_s(k, t), and survival of neighbours in the first shell, each with its difference from "
+        "the reference.",
     ),
     "van_hove": Figure(
         "dynmatch.plotting.kinetics.van_hove",
@@ -147,9 +150,11 @@ FIGURES = {
     "comparison": Figure(
         "dynmatch.plotting.comparison.comparison",
         (SUMMARY,),
-        "The metrics of summary.csv for the trained models and the baselines.\n\n"
-        "Bars: standard errors of the summary.",
-        needs=(BASELINES,),
+        "Metrics of summary.csv, each in its own panel, of every model. Grey: the floor, what a "
+        "perfect model would show because samples are finite, from the part of the reference that "
+        "models are trained on against the part that they are compared with. Dashed: a null model, "
+        "without structure or, in the dynamics, one free particle with the reference's velocities "
+        "and diffusion constant. Green: the bar that a model has to come below.",
         sampling=False,
     ),
     "ramachandran": Figure(
@@ -175,7 +180,7 @@ FIGURES = {
 
 
 def figures_of(analysis: Analysis, has: Collection[str]) -> list[str]:
-    """Names of the figures of a system with this analysis that `has` TRUTH, TYPES or BASELINES."""
+    """Names of the figures of a system with this analysis that `has` TRUTH or TYPES."""
     return [
         name
         for name, figure in FIGURES.items()
