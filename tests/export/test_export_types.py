@@ -61,7 +61,7 @@ def kept(tmp_path_factory):
     return exported.kept(tmp_path_factory.mktemp("model"), trained(), TOPOLOGY)
 
 
-def test_openmm_has_our_energy_and_forces(start, kept):
+def test_openmm_and_ase_have_our_energy_and_forces(start, kept):
     """To the rounding of single precision."""
     x = start.positions[0].astype(float)
     energy, forces = load_model(kept).evaluate(x, BOX, TOPOLOGY)
@@ -70,9 +70,18 @@ def test_openmm_has_our_energy_and_forces(start, kept):
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(x)
     state = context.getState(energy=True, forces=True)
-    assert state.getPotentialEnergy()._value == pytest.approx(energy, rel=1e-4)
-    found = state.getForces(asNumpy=True)._value
-    np.testing.assert_allclose(found, forces, atol=1e-4 * np.abs(forces).max())
+    atoms = atoms_at(x, DynmatchCalculator(kept, TOPOLOGY))
+    kj = ase.units.kJ / ase.units.mol
+    for e, f in (
+        (state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value),
+        (atoms.get_potential_energy() / kj, 10 * atoms.get_forces() / kj),
+    ):
+        assert e == pytest.approx(energy, rel=1e-4)
+        np.testing.assert_allclose(f, forces, atol=1e-4 * np.abs(forces).max())
+
+
+def atoms_at(x: np.ndarray, calculator: DynmatchCalculator) -> ase.Atoms:
+    return ase.Atoms(f"He{len(x)}", 10 * x, cell=10 * BOX, pbc=True, calculator=calculator)
 
 
 @pytest.mark.parametrize("kind", DYNAMICS)
@@ -109,10 +118,10 @@ def test_what_is_not_written_is_refused(tmp_path, start, kind):
     assert "openmm_system.system" in (tmp_path / "run_openmm.py").read_text()
 
 
-def test_sites_of_types_that_the_model_does_not_know_are_refused(start, kept):
-    atoms = ase.Atoms(f"He{SITES}", 10 * start.positions[0], cell=10 * BOX, pbc=True)
-    atoms.calc = DynmatchCalculator(kept)
-    with pytest.raises(DynmatchError, match="of no type of the model"):
+def test_sites_that_are_not_named_are_refused(start, kept):
+    """The number of sites does not tell their types."""
+    atoms = atoms_at(start.positions[0], DynmatchCalculator(kept))
+    with pytest.raises(DynmatchError, match="sites of types A, B; which of them"):
         atoms.get_potential_energy()
     with pytest.raises(DynmatchError, match="of no type of the model, which knows A, B"):
         openmm_system.system(trained(), BOX, unbonded("AC"))
