@@ -285,7 +285,7 @@ def test_velocity_variance_is_that_of_the_velocities():
     """Of 50 sites with unit variance each component, less the centre's."""
     drawn = np.random.default_rng(16).normal(size=(400, 50, 3))
     moving = replace(brownian(16, 400, 50, 1.0, 0.01), velocities=drawn)
-    lags, products = velocity_products(moving, 5.0)
+    _, products = velocity_products(moving, 5.0)
     assert products[:, 0].mean() == pytest.approx(3 * (1 - 1 / 50), rel=0.02)
     assert abs(products[:, 1:].mean()) < 0.05
 

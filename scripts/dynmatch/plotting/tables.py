@@ -13,7 +13,7 @@ from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.registry import OBSERVABLES, Columns
 from dynmatch.plotting.registry import SUMMARY, TABLES, TRAINING_PART, columns_of
-from dynmatch.plotting.style import MODELS, REFERENCE, is_baseline, method_of
+from dynmatch.plotting.style import MODELS, REFERENCE, method_of
 from dynmatch.summary.verdicts import OK
 
 
