@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from dynmatch.dynamics.base import Equation
+from dynmatch.errors import DynmatchError
 from dynmatch.potentials.sum import Potential
 from dynmatch.sites.topology import SiteTopology, independent_sites
 from dynmatch.units import BOLTZMANN
@@ -51,10 +52,17 @@ class Model:
     def sites(self, count: int) -> SiteTopology:
         """A topology of `count` sites: all of the only type, or those of a file of format 1.
 
-        Raises DynmatchError where the model has several types and does not name its sites.
+        Raises DynmatchError where there are several types of sites or bonds between them, and the
+        model does not name its sites.
         """
         if self.topology is not None and self.topology.n_sites == count:
             return self.topology
+        if len(self.potential.names) > 1 or self.potential.term("bonded"):
+            own = f", or those {self.topology.n_sites} that it names" if self.topology else ""
+            raise DynmatchError(
+                f"which of them are {' and '.join(self.potential.names)} and where bonds are is not "
+                f"known of {count} sites: the model needs their topology{own}"
+            )
         topology = independent_sites([self.potential.names[0]] * count, "CG")
         self.potential.require(topology)
         return topology
