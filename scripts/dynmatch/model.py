@@ -58,14 +58,11 @@ class Model:
         if self.topology is not None and self.topology.n_sites == count:
             return self.topology
         if len(self.potential.names) > 1 or self.potential.term("bonded"):
-            own = f", or those {self.topology.n_sites} that it names" if self.topology else ""
             raise DynmatchError(
-                f"which of them are {' and '.join(self.potential.names)} and where bonds are is not "
-                f"known of {count} sites: the model needs their topology{own}"
+                f"the model has sites of types {', '.join(self.potential.names)}; which of them "
+                f"the {count} here are, and how they are bonded, has to be given as their topology"
             )
-        topology = independent_sites([self.potential.names[0]] * count, "CG")
-        self.potential.require(topology)
-        return topology
+        return independent_sites([self.potential.names[0]] * count, "CG")
 
     def identifiable(self) -> dict[str, np.ndarray]:
         """What trajectories determine, (T,) over types, by column: D0 = kB T alpha/gamma

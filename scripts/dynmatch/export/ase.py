@@ -16,15 +16,16 @@ LENGTH = ase.units.nm
 class DynmatchCalculator(Calculator):
     """Energy (eV) and forces (eV/Angstrom) of the model in the file `path`, a model.yaml.
 
-    One site is one atom of any kind; `topology` says which types of sites they are and where bonds
-    are, if all are not of the only type. The cell is orthorhombic and periodic.
+    One site is one atom of any kind; their `topology` has to be given where the model has several
+    types of sites or bonds. The cell is orthorhombic and periodic.
     """
 
     implemented_properties = ("energy", "free_energy", "forces")
 
     def __init__(self, path: str | Path, topology: SiteTopology | None = None, **keywords):
         super().__init__(**keywords)
-        self.model, self.topology = load_model(path), topology
+        self.topology = topology
+        self.model = load_model(path)
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)

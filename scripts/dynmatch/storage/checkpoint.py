@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from flax import serialization
 
 from dynmatch.storage.atomic import replacing
+from dynmatch.storage.resumable import sound_parts
 
 DIGEST = hashlib.sha256().digest_size
 GENERATIONS = ("latest", "previous")
@@ -90,10 +92,8 @@ class Resumable:
 
     def load_parts(self, template: Any) -> list[tuple[Any, dict]]:
         """State and record of the parts up to the first that cannot be used."""
-        found = []
-        while one := read(self._part(len(found)), self._fingerprint, template):
-            found.append(one)
-        return found
+        paths = (self._part(number) for number in count())
+        return list(sound_parts(paths, lambda path: read(path, self._fingerprint, template)))
 
     def _part(self, number: int) -> Path:
         return self._folder / f"part-{number:04d}.msgpack"

@@ -15,6 +15,7 @@ import tables
 
 from dynmatch.errors import DynmatchError
 from dynmatch.storage.hdf5 import refuse_pickles, replacing_hdf5
+from dynmatch.storage.resumable import sound_parts
 
 refuse_pickles()
 
@@ -86,12 +87,12 @@ def count_good(paths: Sequence[Path], fingerprint: str) -> int:
 
     The first that exists but cannot be used is named in a warning.
     """
-    for count, path in enumerate(paths):
-        if not path.exists():
-            return count
+
+    def read(path):
         try:
-            read_segment(path, fingerprint)
+            return read_segment(path, fingerprint)
         except DynmatchError as error:
             logger.warning("%s; simulating again from this segment on", error)
-            return count
-    return len(paths)
+            return None
+
+    return sum(1 for _ in sound_parts(paths, read))

@@ -26,9 +26,11 @@ def dynamics(system: Section, models: list[str]) -> list[str]:
 
 
 def truth(system: Section) -> dict[str, float]:
-    """A reference without velocities has no mass."""
+    """A reference without velocities has no mass; memory adds its integral to the friction."""
     reference = system["reference"]
-    gamma = reference["gamma"]
+    memory = sum(strength * time for strength, time in reference["exponentials"])
+    memory += sum(c * rate / (rate**2 + w**2) for c, rate, w in reference["cosines"])
+    gamma = reference["gamma"] + reference["mass"] * memory
     known = {
         "d0_nm2_per_ps": BOLTZMANN * system["temperature"] / gamma,
         "gamma_over_alpha": gamma,

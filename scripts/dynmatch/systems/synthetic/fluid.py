@@ -44,7 +44,8 @@ class KnownReference:
 
     `cutoff` is that of the Morse term, `density` a number density, `dynamics` a name of
     `dynamics.registry` (a Brownian site has no mass in its motion). `equilibration` and `length`
-    are those of each replica.
+    are those of each replica. `exponentials` (strength 1/ps^2, time ps) and `cosines` (strength
+    1/ps^2, rate 1/ps, frequency rad/ps) are the memory of a dynamics that has one.
     """
 
     temperature: float
@@ -60,6 +61,25 @@ class KnownReference:
     length: float
     frame_spacing: float
     seed: int
+    exponentials: tuple[tuple[float, float], ...] = ()
+    cosines: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def truth(self) -> dict[str, np.ndarray | float]:
+        """True values of the dynamics, as its equation calls them."""
+        slow = np.reshape(self.exponentials, (1, -1, 2))
+        swinging = np.reshape(self.cosines, (1, -1, 3))
+        given = {
+            "gamma": np.array([self.gamma]),
+            "alpha": 1.0,
+            "mass": np.array([self.mass]),
+            "strength": slow[..., 0],
+            "time": slow[..., 1],
+            "cosine": swinging[..., 0],
+            "rate": swinging[..., 1],
+            "frequency": swinging[..., 2],
+        }
+        return {name: given[name] for name in equation_of(self.dynamics).parameters}
 
 
 def energy(positions: Array, box: Array, cutoff: float) -> Array:
@@ -87,10 +107,9 @@ def simulate(settings: KnownReference) -> SiteTrajectory:
     """Independent replicas of the fluid, with forces, and velocities where there are any."""
     edge = (settings.sites / settings.density) ** (1 / 3)
     box, kT = jnp.full(3, edge, jnp.float32), BOLTZMANN * settings.temperature
-    equation = equation_of(settings.dynamics)(settings.time_step)
-    types = np.zeros(settings.sites, int)
-    given = equation.initial(np.array([settings.gamma]), np.array([settings.mass]))
-    truth = {name: jnp.asarray(value, jnp.float32) for name, value in given.items()}
+    equation = equation_of(settings.dynamics).of_values(settings.time_step, settings.truth)
+    truth = {name: jnp.asarray(value, jnp.float32) for name, value in settings.truth.items()}
+    coefficients = equation.prepare(truth, kT, np.zeros(settings.sites, int))
     steps = round(settings.frame_spacing / settings.time_step)
 
     def force(x):
@@ -99,18 +118,18 @@ def simulate(settings: KnownReference) -> SiteTrajectory:
     @jax.jit
     def start(keys):
         lattice = jnp.asarray(_lattice(settings.sites, edge), jnp.float32)
-        return lax.map(lambda key: equation.init(truth, kT, types, force, key, lattice), keys)
+        return lax.map(lambda key: equation.init(coefficients, force, key, lattice), keys)
 
     @jax.jit
     def next_frame(states):
         """The states one frame later, and their velocities where there are any."""
 
         def step(_, state):
-            return equation.step(truth, kT, types, force, state)
+            return equation.step(coefficients, force, state)
 
         def one(state):
             state = lax.fori_loop(0, steps, step, state)
-            return state, equation.velocity(truth, state)
+            return state, equation.velocity(coefficients, state)
 
         return lax.map(one, states)
 
