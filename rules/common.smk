@@ -11,7 +11,16 @@ from dynmatch.errors import DynmatchError
 from dynmatch.export.registry import ENGINES
 from dynmatch.observables.registry import ANALYSES
 from dynmatch.plotting.captions import caption
-from dynmatch.plotting.registry import BASELINES, FIGURES, SUMMARY, TABLES, TRUTH, TYPES, figures_of
+from dynmatch.plotting.registry import (
+    BASELINES,
+    FIGURES,
+    MEMORY,
+    SUMMARY,
+    TABLES,
+    TRUTH,
+    TYPES,
+    figures_of,
+)
 from dynmatch.potentials.registry import TERMS
 from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports

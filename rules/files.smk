@@ -50,11 +50,13 @@ def figure_tables(wildcards):
 
 def features(name):
     """What some figures need of a system: parameters can be recovered where they are known, models
-    compared where there are baselines, and types told apart where sites may be of several."""
+    compared where there are baselines, types told apart where sites may be of several, and memory
+    is shown of models that have any."""
     found = {
         TRUTH: TRUTHS[name],
         TYPES: CARDS[name].several_types,
         BASELINES: MODELS[name] != TRAINED[name],
+        MEMORY: any(DYNAMICS[model].memory for model in TRAINED[name]),
     }
     return {feature for feature, given in found.items() if given}
 

@@ -21,9 +21,9 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from openmm import XmlSerializer
 
 from dynmatch.api import load_model
+from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.export import lammps, openmm_files
 from dynmatch.export.ase import DynmatchCalculator
-from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.model import Model
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.observables.rdf import rdf
@@ -31,8 +31,8 @@ from dynmatch.observables.vacf import vacf
 from dynmatch.simulation import run as simulation
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.export.test_export import in_order, started, trained, with_step
+from tests.helpers.exported import kept
 from tests.helpers.fluids import jittered_lattice, unbonded
-from tests.helpers.models import kept
 
 SITES = 64
 EDGE = 1.3 * 4 / 3
@@ -175,7 +175,8 @@ def assert_the_same(run: SiteTrajectory, ours: SiteTrajectory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "scheme"), [("ld", "gjf"), ("ld", "langevin"), ("bd", "gjf"), ("bd", "brownian"), ("gle", "")]
+    ("kind", "scheme"),
+    [("ld", "gjf"), ("ld", "langevin"), ("bd", "gjf"), ("bd", "brownian"), ("gle", "")],
 )
 def test_lammps(tmp_path, liquids, kind, scheme):
     """The files of the export, as a user runs them; the two schemes of first order take ten steps

@@ -20,8 +20,8 @@ from dynmatch.export.lammps_driver import attach, engine
 from dynmatch.model import Model
 from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.trajectory import SiteTrajectory
-from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 from tests.helpers.exported import kept, model_of
+from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 
 KJ = 4.184
 EDGE = 1.3

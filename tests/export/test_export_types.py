@@ -39,9 +39,7 @@ KINDS = (
     Kind(("B", "A", "B"), (-0.1, 9.0)),
     Kind(("A", "B", "A", "B"), (1.0, -2, 3, 4, 5, 6, -7, 8)),
 )
-TOPOLOGY = SiteTopology(
-    tuple("AB" * 13 + "A"), (0,) * 5 + tuple(range(1, 23)), ("M",) * 23, CHAIN
-)
+TOPOLOGY = SiteTopology(tuple("AB" * 13 + "A"), (0,) * 5 + tuple(range(1, 23)), ("M",) * 23, CHAIN)
 
 
 def trained(kind="ld") -> Model:

@@ -6,8 +6,8 @@ import pytest
 
 from dynmatch.errors import DynmatchError
 from dynmatch.export.triplets import write_out
-from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 from tests.helpers.exported import model_of
+from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 
 EDGE = 1.3
 

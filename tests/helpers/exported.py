@@ -25,9 +25,7 @@ MEMORY = {
 """Kernels of two types, so that velocities of free sites swing visibly."""
 
 
-def model_of(
-    kind: str, potential: Potential, parameters: dict, time_step: float = 0.005
-) -> Model:
+def model_of(kind: str, potential: Potential, parameters: dict, time_step: float = 0.005) -> Model:
     """A model whose dynamics are of this kind, with values of its own for each type."""
     kind, types = equation_of(kind), len(potential.names)
     given = MEMORY if "strength" in kind.parameters else MARKOVIAN

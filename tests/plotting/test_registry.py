@@ -7,6 +7,7 @@ from dynmatch.plotting.captions import caption
 from dynmatch.plotting.registry import (
     BASELINES,
     FIGURES,
+    MEMORY,
     SUMMARY,
     TABLES,
     TRUTH,
@@ -31,19 +32,20 @@ def test_a_card_names_a_function_and_tables_that_there_are(name, card):
 def test_figures_go_by_what_a_system_has():
     liquid, molecule = ANALYSES["liquid"], ANALYSES["molecule"]
     plain = figures_of(liquid, has=())
-    assert {"overview", "rdf", "van_hove", *DRAWN_OF_ALL} <= set(plain)
-    for feature, figure in ((TRUTH, "recovery"), (TYPES, "sites"), (BASELINES, "comparison")):
+    assert {"overview", "rdf", "dynamics", "van_hove", *DRAWN_OF_ALL} <= set(plain)
+    needing = {TRUTH: "recovery", TYPES: "sites", BASELINES: "comparison", MEMORY: "memory_kernel"}
+    for feature, figure in needing.items():
         assert set(figures_of(liquid, has={feature})) == {*plain, figure}
     torsions = {"ramachandran", "torsions", "torsion_kinetics"}
     assert set(figures_of(molecule, has=())) == torsions | DRAWN_OF_ALL
-    assert {*plain, *torsions, "recovery", "sites", "comparison"} == set(FIGURES)
+    assert {*plain, *torsions, *needing.values()} == set(FIGURES)
 
 
 def test_captions_tell_settings_and_samples():
     water, dipeptide = shipped("water"), shipped("molecule")
     text = caption("van_hove", water, "liquid", 3)
     assert text.startswith("Self part of the van Hove function at lags of 1.0, 5.0, 20.0 ps.")
-    assert "Samples: 2 reference replica(s) of 2000.0 ps, and 2 of 2000.0 ps" in text
+    assert "Samples: 3 reference replica(s) of 1400.0 ps, and 2 of 2000.0 ps" in text
     assert "3 seed(s)" in text
     assert "within 0.35 nm" in caption("adf", water, "liquid", 1)
     assert "Motion of all sites together is taken out." in caption("msd", water, "liquid", 1)

@@ -1,5 +1,7 @@
 """Figures of the dynamics: mean squared displacement, autocorrelations, van Hove function."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -129,7 +131,6 @@ def draw_vacf(axis: Axes, results: Results) -> None:
     axis.axhline(0, color="0.7", linewidth=0.5, zorder=0.5)
     axis.set_xlim(0, results.tables["vacf"]["lag_ps"].max())
     axis.set_ylabel(r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$")
-    panels.shade_window(axis, results.window, text_y=0.9)
     without = results.curves("scattering").keys() - results.curves("vacf").keys() - {REFERENCE}
     if without:
         names = [name for name in DYNAMICS if name in map(dynamics_of, without)]
@@ -160,7 +161,6 @@ def draw_scattering(axis: Axes, results: Results) -> None:
             zorder=4,
         )
     axis.set(ylabel=r"$F_\mathrm{s}(k, t)$,  $k$ (nm$^{-1}$) on curves", ylim=(-0.03, 1.13))
-    panels.shade_window(axis, results.window, text_y=0.94)
 
 
 def draw_survival(axis: Axes, results: Results) -> None:
@@ -168,7 +168,6 @@ def draw_survival(axis: Axes, results: Results) -> None:
     panels.curves(axis, results, "survival", "lag_ps")
     _semilog(axis, results.curves("survival")[REFERENCE])
     axis.set(ylabel="first-shell survival", ylim=(-0.03, 1.13))
-    panels.shade_window(axis, results.window, text_y=0.94)
 
 
 def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
@@ -178,9 +177,16 @@ def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
 
 def autocorrelations(results: Results) -> Figure:
     """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival."""
-    draw = [draw_scattering, draw_survival]
+    figure = _in_time(results, draw_scattering, draw_survival)
+    for axis in figure.axes:
+        panels.shade_window(axis, results.window, text_y=0.94)
+    return figure
+
+
+def _in_time(results: Results, *draw: Callable[[Axes, Results], None]) -> Figure:
+    """The velocity autocorrelation, where there is any, and other panels beside it."""
     if len(results.tables["vacf"]):
-        draw.insert(0, draw_vacf)
+        draw = draw_vacf, *draw
     figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
     axes = figure.subplots(1, len(draw))
     for letter, draw_panel, axis in zip("abc", draw, axes, strict=False):
@@ -203,18 +209,7 @@ def draw_ratio(axis: Axes, results: Results) -> None:
 
 def dynamics(results: Results) -> Figure:
     """Motion from the first frames on: velocities, displacements, and density in Fourier space."""
-    results = results.without_baselines()
-    draw = [draw_ratio, draw_scattering]
-    if len(results.tables["vacf"]):
-        draw.insert(0, draw_vacf)
-    figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
-    axes = figure.subplots(1, len(draw))
-    for letter, draw_panel, axis in zip("abc", draw, axes, strict=False):
-        draw_panel(axis, results)
-        axis.set_xlabel(TIME_LABEL)
-        style.letter(axis, letter)
-    panels.legend_above(figure, axes[-1])
-    return figure
+    return _in_time(results.without_baselines(), draw_ratio, draw_scattering)
 
 
 def van_hove(results: Results) -> Figure:

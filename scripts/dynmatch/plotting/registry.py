@@ -49,8 +49,9 @@ TABLES = {
 """Tables of the training, beside those of the observables."""
 SUMMARY = "summary"
 """The table of all systems."""
-TRUTH, TYPES, BASELINES = "truth", "types", "baselines"
-"""What a system may have: true parameters that are known, sites of several types, baselines."""
+TRUTH, TYPES, BASELINES, MEMORY = "truth", "types", "baselines", "memory"
+"""What a system may have: true parameters that are known, sites of several types, baselines, and
+models with a memory kernel."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,24 @@ FIGURES = {
         "Mean squared displacement, its ratio to that of the reference, and the diffusion "
         "constants from fits to its long lags. {notes[msd]}",
     ),
+    "dynamics": Figure(
+        "dynmatch.plotting.kinetics.dynamics",
+        ("vacf", "msd", "scattering"),
+        "Dynamics from the first frames on: velocity autocorrelation (of models that have "
+        "velocities), mean squared displacement over that of the reference, up to the last lag at "
+        "which that is known to 5 %, and self-intermediate scattering functions F_s(k, t). "
+        "Triangles: a curve leaves the panel.",
+    ),
+    "memory_kernel": Figure(
+        "dynmatch.plotting.memory.memory_kernel",
+        ("model",),
+        "Memory kernel K(t) of the models that have one, over the mass m, without its part that is "
+        "white noise, which the legend gives; and the real part of its transform, the friction at "
+        "each frequency. Dashed: the Markovian limit, a friction that is the same at all of them. "
+        "One line for each seed; kernels of several types of sites in panels of their own.",
+        needs=(MEMORY,),
+        sampling=False,
+    ),
     "autocorrelations": Figure(
         "dynmatch.plotting.kinetics.autocorrelations",
         ("vacf", "scattering", "survival"),
@@ -175,7 +194,8 @@ FIGURES = {
 
 
 def figures_of(analysis: Analysis, has: Collection[str]) -> list[str]:
-    """Names of the figures of a system with this analysis that `has` TRUTH, TYPES or BASELINES."""
+    """Names of the figures of a system with this analysis that `has` TRUTH, TYPES, BASELINES or
+    MEMORY."""
     return [
         name
         for name, figure in FIGURES.items()

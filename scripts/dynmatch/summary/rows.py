@@ -22,10 +22,14 @@ TRAINED = {
     ("diffusion0", "value"): "d0_nm2_per_ps",
     ("friction_time", "value"): "gamma_over_alpha",
     ("mass_time", "value"): "mass_over_alpha2",
+    ("memory", "white_friction"): "white_friction_amu_per_ps",
+    ("memory", "mean_time"): "memory_time_ps",
+    ("memory", "exponential_time"): "exponential_time_ps",
+    ("memory", "cosine_frequency"): "cosine_frequency_rad_per_ps",
     ("training", "minutes"): "minutes",
     ("training", "converged"): "converged",
 }
-"""Rows taken from model.yaml as they are, by observable and metric."""
+"""Rows taken from model.yaml as they are, by observable and metric; a list is a row for each."""
 
 RECOVERED = {
     "diffusion0_ratio": "d0_nm2_per_ps",
@@ -70,12 +74,16 @@ def diffusion_rows(compared: Compared) -> list[Row]:
 
 
 def trained_rows(trained: Mapping) -> list[Row]:
-    """Rows of TRAINED, taken from `trained`, the content of model.yaml."""
-    return [
-        (observable, metric, float(trained[key]), np.nan)
-        for (observable, metric), key in TRAINED.items()
-        if trained.get(key) is not None
-    ]
+    """Rows of TRAINED, taken from `trained`, the content of model.yaml; those of the numbers of a
+    list are called METRIC_1, METRIC_2, ..."""
+    found = {}
+    for (observable, metric), key in TRAINED.items():
+        value = trained.get(key)
+        if isinstance(value, list):
+            found |= {(observable, f"{metric}_{n}"): each for n, each in enumerate(value, 1)}
+        elif value is not None:
+            found[observable, metric] = value
+    return [(*names, float(value), np.nan) for names, value in found.items()]
 
 
 def recovery_rows(compared: Compared, trained: Mapping, truth: Mapping[str, float]) -> list[Row]:
