@@ -26,13 +26,12 @@ def main(snakemake) -> None:
 
     trajectory = training_part(read(snakemake.input.projected, velocities=False, forces=False))
     topology = trajectory.topology
-    planned = TrainingSettings.of(params.training)
     trained = train(
         trajectory,
         snakemake.wildcards.model,
         params.temperature,
         named(params.potential_settings).of(params.potential),
-        planned,
+        TrainingSettings.of(params.training),
         int(snakemake.wildcards.seed),
         params.checkpoint,
     )
@@ -48,7 +47,6 @@ def main(snakemake) -> None:
         "seed": int(snakemake.wildcards.seed),
         "mapping": params.mapping,
         "lags_ps": params.training["lags"],
-        "status": status(trained, planned.of_dynamics(snakemake.wildcards.model).updates),
         "converged": trained.converged,
         "status": trained.status,
         "ended_by": trained.ended_by,
@@ -59,16 +57,6 @@ def main(snakemake) -> None:
     }
     save(snakemake.output.model, snakemake.output.arrays, trained.model, topology, record)
     shutil.rmtree(params.checkpoint, ignore_errors=True)
-
-
-def status(trained, updates: int) -> str:
-    """How a training of at most this many updates ended: "ok", or what is wrong."""
-    if trained.converged:
-        return "ok"
-    done = len(trained.history)
-    if done < updates:
-        return f"cut off at {done} of {updates} updates"
-    return f"not converged in {updates} updates"
 
 
 def git_commit() -> str | None:
