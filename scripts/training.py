@@ -26,12 +26,13 @@ def main(snakemake) -> None:
 
     trajectory = training_part(read(snakemake.input.projected, velocities=False, forces=False))
     topology = trajectory.topology
+    settings = TrainingSettings.of(params.training)
     trained = train(
         trajectory,
         snakemake.wildcards.model,
         params.temperature,
         named(params.potential_settings).of(params.potential),
-        TrainingSettings.of(params.training),
+        settings,
         int(snakemake.wildcards.seed),
         params.checkpoint,
     )

@@ -8,6 +8,9 @@ The coarse-grained average is over persistent Langevin replicas that follow the 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,62 +54,17 @@ def minimise(
 
     `mass` (T,) of a site of each type, amu. Raises DynmatchError when a replica explodes.
     """
-    kT = potential.thermal_energy
-    plan = rollout.RolloutPlan(
-        equation=Langevin(TIME_STEP),
-        potential=potential,
-        topology=topology,
-        kT=kT,
-        box=tuple(float(edge) for edge in data.box),
-        lag_steps=(STEPS_BETWEEN_UPDATES,),
-    )
-    plan = rollout.with_capacity(plan, data.some_frames(100), MARGIN)
-    values = {
-        "gamma": jnp.asarray(COLLISION_RATE * mass, jnp.float32),
-        "alpha": jnp.float32(1.0),
-        "mass": jnp.asarray(mass, jnp.float32),
-    }
-    box = jnp.asarray(data.box, jnp.float32)
-    adam = optimiser(potential, rates, updates)
-
-    def mean_energy(parameters, positions):
-        tables = potential.tabulate(parameters)
-
-        def energy(x):
-            neighbours, fault = rollout.neighbours_of(plan, x)
-            return potential.energy(tables, x, box, topology, neighbours) + fault
-
-        return jnp.mean(lax.map(energy, positions, batch_size=4))
-
-    def loss(parameters, reference, generated):
-        entropy = mean_energy(parameters, reference) - mean_energy(parameters, generated)
-        return entropy / kT + roughness * potential.roughness(parameters)
-
-    @jax.jit
-    def advance(parameters, moments, states, reference):
-        tables = potential.tabulate(parameters)
-        states, frames = rollout.simulate_windows(plan, values, tables, states)
-        gradient = jax.grad(loss)(parameters, reference, frames.positions[:, -1])
-        steps, moments = adam.update(gradient, moments, parameters)
-        parameters = optax.apply_updates(parameters, steps)
-        return parameters, moments, states, optax.tree.norm(gradient)
-
+    descent = Descent.of(potential, topology, data, mass, rates, updates, roughness)
     pool, drawn = data.trajectory.positions, np.random.default_rng(seed)
     positions = jnp.asarray(pool[drawn.choice(data.starts, replicas)], jnp.float32)
-    states = jax.jit(rollout.start, static_argnums=0)(
-        plan,
-        values,
-        potential.tabulate(parameters),
-        random.split(random.PRNGKey(seed), replicas),
-        positions,
-    )
+    states = descent.begin(random.split(random.PRNGKey(seed), replicas), parameters, positions)
     target = _pair_histogram(data.some_frames(400), data.box, topology)
     seen = []
 
     def update(number, parameters, carried):
         moments, states = carried
         reference = jnp.asarray(pool[drawn.choice(data.starts, FRAMES_PER_UPDATE)], jnp.float32)
-        parameters, moments, states, norm = advance(parameters, moments, states, reference)
+        parameters, moments, states, norm = descent.advance(parameters, moments, states, reference)
         seen.append(np.asarray(states.position))
         return parameters, (moments, states), norm
 
@@ -121,7 +79,86 @@ def minimise(
         error = np.abs(_pair_histogram(latest, data.box, topology) - target)
         return {"rdf_error": float(np.mean(error))}
 
-    return descend(update, parameters, (adam.init(parameters), states), updates, report, measure)
+    carried = descent.adam.init(parameters), states
+    return descend(update, parameters, carried, updates, report, measure)
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """The steps of a minimisation.
+
+    plan       how the replicas move between two updates
+    values     of their dynamics
+    adam       the optimiser
+    roughness  weight of that of the potential
+    """
+
+    plan: rollout.RolloutPlan
+    values: dict[str, jax.Array]
+    adam: optax.GradientTransformation
+    roughness: float
+
+    @classmethod
+    def of(
+        cls,
+        potential: Potential,
+        topology: SiteTopology,
+        data: Windows,
+        mass: np.ndarray,
+        rates: StartRates,
+        updates: int,
+        roughness: float,
+    ) -> "Descent":
+        """See `minimise`."""
+        plan = rollout.RolloutPlan(
+            equation=Langevin(TIME_STEP),
+            potential=potential,
+            topology=topology,
+            kT=potential.thermal_energy,
+            box=tuple(float(edge) for edge in data.box),
+            lag_steps=(STEPS_BETWEEN_UPDATES,),
+        )
+        values = {
+            "gamma": jnp.asarray(COLLISION_RATE * mass, jnp.float32),
+            "alpha": jnp.float32(1.0),
+            "mass": jnp.asarray(mass, jnp.float32),
+        }
+        plan = rollout.with_capacity(plan, data.some_frames(100), MARGIN)
+        return cls(plan, values, optimiser(potential, rates, updates), roughness)
+
+    def begin(self, keys: jax.Array, parameters: dict, positions: jax.Array):
+        """States of replicas at positions (replicas, N, 3), nm."""
+        tables = self.plan.potential.tabulate(parameters)
+        start = jax.jit(rollout.start, static_argnums=0)
+        return start(self.plan, self.values, tables, keys, positions)
+
+    @partial(jax.jit, static_argnums=0)
+    def advance(self, parameters: dict, moments: Any, states: Any, reference: jax.Array):
+        """Parameters, moments and states after one update, with frames (F, N, 3), nm, of the
+        `reference`; and the norm of the gradient."""
+        tables = self.plan.potential.tabulate(parameters)
+        states, frames = rollout.simulate_windows(self.plan, self.values, tables, states)
+        gradient = jax.grad(self.loss)(parameters, reference, frames.positions[:, -1])
+        steps, moments = self.adam.update(gradient, moments, parameters)
+        parameters = optax.apply_updates(parameters, steps)
+        return parameters, moments, states, optax.tree.norm(gradient)
+
+    def loss(self, parameters: dict, reference: jax.Array, generated: jax.Array) -> jax.Array:
+        """Its gradient is that of the relative entropy, with the penalty on roughness."""
+        entropy = self.mean_energy(parameters, reference) - self.mean_energy(parameters, generated)
+        penalty = self.roughness * self.plan.potential.roughness(parameters)
+        return entropy / self.plan.kT + penalty
+
+    def mean_energy(self, parameters: dict, positions: jax.Array) -> jax.Array:
+        """Of frames (F, N, 3), nm, in kJ/mol."""
+        plan, box = self.plan, jnp.asarray(self.plan.box, jnp.float32)
+        tables = plan.potential.tabulate(parameters)
+
+        def energy(x):
+            neighbours, fault = rollout.neighbours_of(plan, x)
+            return plan.potential.energy(tables, x, box, plan.topology, neighbours) + fault
+
+        return jnp.mean(lax.map(energy, positions, batch_size=4))
 
 
 def _pair_histogram(

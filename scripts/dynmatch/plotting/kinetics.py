@@ -38,19 +38,9 @@ def draw_msd(main: Axes, lower: Axes, results: Results) -> None:
     grey band around one is the floor.
     """
     panels.curves(main, results, "msd", "lag_ps")
-    models = results.curves("msd")
-    reference = models.pop(REFERENCE)
-    lags = reference["lag_ps"]
-    floor = results.floor("msd")
+    lags = _reference_msd(results)["lag_ps"]
     panels.tolerance(lower, 1.0, RATIO_TOLERANCE, f"±{RATIO_TOLERANCE:.0%}")
-    relative = (floor["error"] / floor["mean"]).to_numpy()
-    panels.band(lower, floor["lag_ps"], 1.0, relative, "black")
-    for model, curve in models.items():
-        expected = _at_lags(curve["lag_ps"], reference)
-        ratio, error = curve["mean"] / expected, curve["error"] / expected
-        panels.line(lower, model, curve["lag_ps"], ratio, error)
-    low, high = lower.get_ylim()
-    lower.set_ylim(max(low, RATIO_RANGE[0]), min(high, RATIO_RANGE[1]))
+    _ratios(lower, results)
     main.set_yscale("log")
     panels.log_time(lower, lags.iloc[0], lags.iloc[-1])
     panels.shade_window(main, results.window, text_y=0.06)
@@ -59,6 +49,25 @@ def draw_msd(main: Axes, lower: Axes, results: Results) -> None:
         axis.axvspan(_reliable_lag(results), lags.iloc[-1], **UNRELIABLE, alpha=0.7, zorder=3)
     main.set_ylabel(r"MSD (nm$^2$)")
     lower.set(xlabel=TIME_LABEL, ylabel="MSD ratio")
+
+
+def _ratios(axis: Axes, results: Results, last: float = np.inf) -> None:
+    """MSDs over that of the reference up to the lag `last`, ps, in RATIO_RANGE; a curve that leaves
+    it has a triangle where it does."""
+    models = results.curves("msd")
+    reference, floor = models.pop(REFERENCE), results.floor("msd")
+    relative = (floor["error"] / floor["mean"]).to_numpy()
+    panels.band(axis, floor["lag_ps"], 1.0, relative, style.MODELS[REFERENCE].color)
+    ratios = {}
+    for model, curve in models.items():
+        shown = curve[curve["lag_ps"] <= last * (1 + 1e-9)]
+        lags, expected = shown["lag_ps"].to_numpy(), _at_lags(shown["lag_ps"], reference)
+        ratios[model] = lags, (shown["mean"] / expected).to_numpy()
+        panels.line(axis, model, *ratios[model], (shown["error"] / expected).to_numpy())
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, RATIO_RANGE[0]), min(high, RATIO_RANGE[1]))
+    for model, (lags, ratio) in ratios.items():
+        panels.mark_leaving(axis, model, lags, ratio)
 
 
 def _at_lags(lags: pd.Series, curve: pd.DataFrame) -> np.ndarray:
@@ -205,6 +214,32 @@ def autocorrelations(results: Results) -> Figure:
         figure.align_ylabels([main, lower])
         style.letter(main, letter)
     panels.legend_above(figure, main, panels.floor_handle(results))
+    return figure
+
+
+def draw_ratio(axis: Axes, results: Results) -> None:
+    """MSD over that of the reference, from its first lag to the last one at which it is known; the
+    band around one is the reference's relative error."""
+    last = _reliable_lag(results)
+    axis.axhline(1, color="black", linewidth=0.6, zorder=1)
+    _ratios(axis, results, last)
+    panels.log_time(axis, _reference_msd(results)["lag_ps"].min(), last)
+    axis.set_ylabel(f"MSD / MSD({results.reference})")
+
+
+def dynamics(results: Results) -> Figure:
+    """Motion from the first frames on: velocities, displacements, and density in Fourier space."""
+    results = results.without_baselines()
+    draw = [draw_ratio, draw_scattering]
+    if len(results.tables["vacf"]):
+        draw.insert(0, draw_vacf)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
+    axes = figure.subplots(1, len(draw))
+    for letter, draw_panel, axis in zip("abc", draw, axes, strict=False):
+        draw_panel(axis, results)
+        axis.set_xlabel(TIME_LABEL)
+        style.letter(axis, letter)
+    panels.legend_above(figure, axes[-1])
     return figure
 
 

@@ -13,10 +13,14 @@ from dynmatch.runtime.names import module_of
 
 @dataclass(frozen=True)
 class Table:
-    """A table of every training: its file beside the model, and the columns it has at least."""
+    """A table of every training: its file beside the model, and the columns it has at least.
+
+    Those in `of_some` are there with some dynamics, and filled with NaN for the others.
+    """
 
     file: str
     columns: tuple[str, ...]
+    of_some: tuple[str, ...] = ()
 
 
 TABLES = {
@@ -28,25 +32,18 @@ TABLES = {
             "gap_floor",
             "d0_nm2_per_ps",
             "gamma_over_alpha",
-            "mass_over_alpha2",
             "gradient_norm",
             "classifier_loss",
             "heldout_loss",
             "roughness",
         ),
+        of_some=("mass_over_alpha2",),
     ),
     "start": Table("start.csv", ("update", "rdf_error")),
     "model": Table(
         "model.yaml",
-        (
-            "d0_nm2_per_ps",
-            "gamma_over_alpha",
-            "mass_over_alpha2",
-            "converged",
-            "ended_by",
-            "updates",
-            "minutes",
-        ),
+        ("d0_nm2_per_ps", "gamma_over_alpha", "converged", "ended_by", "updates", "minutes"),
+        of_some=("mass_over_alpha2",),
     ),
 }
 """Tables of the training, beside those of the observables."""

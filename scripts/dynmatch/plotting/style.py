@@ -51,13 +51,13 @@ _BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE, _BROWN, _PINK, _, _, _SKY = seabor
 _TRAINED = (
     (_VERMILLION, (0, (4, 1.6)), 2.3),
     (_BLUE, "-", 2.2),
-    (_BROWN, (0, (6, 1.2, 1.5, 1.2)), 2.25),
+    (_GREEN, "-", 2.25),
     (_SKY, (0, (2, 1)), 2.15),
     (_PINK, (0, (8, 2)), 2.12),
 )
 """Colour, line and place in the order of drawing of the dynamics that are trained, in the order of
 the registry."""
-_METHODS = {"fm": ("FM", _GREEN), "rem": ("REM", _PURPLE), "static": ("static", _ORANGE)}
+_METHODS = {"fm": ("FM", _BROWN), "rem": ("REM", _PURPLE), "static": ("static", _ORANGE)}
 _MOTIONS = {
     "ld_einstein": ("LD Einstein", (0, (5, 1.2, 1, 1.2)), "o"),
     "ld_thermostat": ("LD thermostat", "-", "^"),

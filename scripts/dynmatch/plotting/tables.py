@@ -12,7 +12,7 @@ import yaml
 from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.registry import OBSERVABLES, Columns
-from dynmatch.plotting.registry import SUMMARY, TRAINING_PART, columns_of
+from dynmatch.plotting.registry import SUMMARY, TABLES, TRAINING_PART, columns_of
 from dynmatch.plotting.style import MODELS, REFERENCE, method_of
 from dynmatch.summary.verdicts import OK
 
@@ -146,8 +146,10 @@ def _rows(name: str, path: Path) -> pd.DataFrame:
         raise DynmatchError(
             f"{path}: lacks {', '.join(missing)}; a {name} table has {', '.join(columns)}"
         )
+    of_some = TABLES[name].of_some if name in TABLES else ()
+    absent = dict.fromkeys([column for column in of_some if column not in table], np.nan)
     model, seed = _origin(path)
-    return table.assign(model=model, seed=seed)
+    return table.assign(**absent, model=model, seed=seed)
 
 
 def _read(path: Path) -> pd.DataFrame:

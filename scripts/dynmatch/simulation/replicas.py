@@ -3,7 +3,8 @@
 import logging
 import math
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +14,9 @@ from jax import Array, lax, random
 
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
-from dynmatch.potentials.neighbour_lists import NeighbourLists
+from dynmatch.potentials.neighbour_lists import Capacity, NeighbourLists
 from dynmatch.runtime.sharding import devices_for, placed, spread
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
 LONGEST_REBUILD = 20
@@ -36,104 +38,224 @@ class Progress(NamedTuple):
     rebuild: int
 
 
-def propagator(
-    model: Model, start: SiteTrajectory, replicas: int, steps: int, frames: int, seed: int
-) -> tuple[Progress, Callable]:
-    """The beginning of a run from frames of `start`, and the function that continues it by a chunk.
+class Chunk(NamedTuple):
+    """A chunk as it went.
 
-    advance(progress) -> progress, positions (replicas, frames, N, 3) in nm of frames `steps` steps
-    apart, and their velocities in nm/ps where the dynamics has any, or None. The replicas are
-    shared out to all of JAX's devices.
-
-    `advance` raises DynmatchError, naming step, replica and energy, when a replica leaves the realm
-    of numbers or explodes.
+    states    of the replicas after it
+    enough    (devices,) whether the neighbour lists had room
+    kept      (devices,) whether no site outran the skin
+    seen      positions (replicas, frames, N, 3), nm, and velocities, nm/ps, or None
+    energies  (replicas,) of the last frame, kJ/mol
     """
-    box = jnp.asarray(start.box, jnp.float32)
-    potential, equation, topology = model.potential, model.equation, start.topology
-    potential.require(topology)
-    types = topology.types_among(potential.names)
-    coefficients = equation.prepare(model.bath, model.kT, types)
-    tables = potential.tabulate(model.parameters)
-    first_rebuild, skin = rebuild_interval(model)
-    lists = NeighbourLists(potential, start.box, start.n_sites, skin)
-    mesh = devices_for(replicas)
 
-    def force_with(neighbours):
-        return lambda x: potential.force(tables, x, box, topology, neighbours)
+    states: Any
+    enough: Array
+    kept: Array
+    seen: tuple[Array, Array | None]
+    energies: Array
 
-    def begin(key, x, neighbours):
-        return equation.init(coefficients, force_with(neighbours), key, x)
 
-    picked = np.linspace(0, start.n_frames - 1, replicas).astype(int)
-    positions = jnp.asarray(start.positions[picked], jnp.float32)
-    keys = random.split(random.PRNGKey(seed), replicas)
-    allocated, capacity = 0, lists.capacity(positions, 0)
-    near, _ = lists.update(capacity, positions)
-    states = jax.jit(jax.vmap(begin))(keys, positions, near)
+class _Carried(NamedTuple):
+    """From block to block: states, neighbours of each term, and `enough` and `kept` of a chunk."""
 
-    def chunk(rebuild, capacity, states):
-        """`frames` frames; also whether the lists had room, and no site outran the skin."""
+    states: Any
+    near: tuple
+    enough: Array
+    kept: Array
 
-        def block(number, carry):
-            states, _, enough, kept = carry
-            length = jnp.minimum(rebuild, steps - number * rebuild)
-            near, fits = lists.update(capacity, states.position)
 
-            def step(_, states):
-                return jax.vmap(lambda s, n: equation.step(coefficients, force_with(n), s))(
-                    states, near
-                )
+@dataclass(frozen=True, eq=False)
+class Replicas:
+    """Replicas of a model, shared out to all of JAX's devices, and how they go on by a chunk.
 
-            before = states.position
-            states = lax.fori_loop(0, length, step, states)
-            way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
-            return states, near, enough & fits, kept & (way < (0.5 * skin) ** 2)
+    Frames are `steps` time steps apart, `frames` of them a chunk. Within a frame, the lists are
+    made anew for each block of steps.
 
-        def frame(carry, _):
-            carry = lax.fori_loop(0, math.ceil(steps / rebuild), block, carry)
-            states = carry[0]
-            v = jax.vmap(lambda s: equation.velocity(coefficients, s))(states)
-            return carry, (states.position, v)
+    model         the model
+    topology      of the sites
+    box           (3,) nm
+    positions     (replicas, N, 3) nm, where they begin
+    coefficients  of a step
+    tables        of the potential
+    lists         the neighbour lists
+    rebuild       steps between two rebuilds of the lists, as far as no site outruns the skin
+    skin          nm that sites may go, two of them together, before the lists are made anew
+    capacities    those that the lists have had, by their growths
+    """
 
-        yes = jnp.bool_(True)
-        # no lists yet: every block begins with new ones, and the last serve for the energies
-        shapes, _ = jax.eval_shape(partial(lists.update, capacity), states.position)
-        near = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
-        carry = states, near, yes, yes
-        (states, near, enough, kept), seen = lax.scan(frame, carry, None, length=frames)
-        energies = jax.vmap(lambda x, n: potential.energy(tables, x, box, topology, n))(
-            states.position, near
+    model: Model
+    topology: SiteTopology
+    box: np.ndarray
+    positions: Array
+    coefficients: Any
+    tables: tuple
+    lists: NeighbourLists
+    rebuild: int
+    skin: float
+    steps: int
+    frames: int
+    capacities: dict[int, Capacity] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, model: Model, start: SiteTrajectory, count: int, steps: int, frames: int
+    ) -> "Replicas":
+        """`count` replicas that begin at frames of `start`.
+
+        Raises DynmatchError where the model does not know the sites.
+        """
+        model.potential.require(start.topology)
+        types = start.topology.types_among(model.potential.names)
+        rebuild, skin = rebuild_interval(model)
+        picked = np.linspace(0, start.n_frames - 1, count).astype(int)
+        return cls(
+            model=model,
+            topology=start.topology,
+            box=start.box,
+            positions=jnp.asarray(start.positions[picked], jnp.float32),
+            coefficients=model.equation.prepare(model.bath, model.kT, types),
+            tables=model.potential.tabulate(model.parameters),
+            lists=NeighbourLists(model.potential, start.box, start.n_sites, skin),
+            rebuild=rebuild,
+            skin=skin,
+            steps=steps,
+            frames=frames,
         )
-        seen = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), seen)
-        return states, enough[None], kept[None], seen, energies
 
-    @partial(jax.jit, static_argnums=(0, 1))
-    def shared_chunk(rebuild, capacity, states):
-        return spread(partial(chunk, rebuild, capacity), mesh, (True,))(states)
+    def begin(self, seed: int) -> Progress:
+        """The beginning of a run."""
+        count = len(self.positions)
+        keys = random.split(random.PRNGKey(seed), count)
+        near, _ = self.lists.update(self.capacity(0), self.positions)
+        states = jax.jit(jax.vmap(self._init))(keys, self.positions, near)
+        return Progress(states, np.full(count, np.nan), 0, 0, self.rebuild)
 
-    def advance(progress: Progress):
-        nonlocal allocated, capacity
-        states, last, done, growths, rebuild = progress
-        states = placed(states, mesh, split=True)
+    def advance(self, progress: Progress) -> tuple[Progress, np.ndarray, np.ndarray | None]:
+        """A chunk later: positions (replicas, frames, N, 3), nm, and their velocities, nm/ps, where
+        the dynamics has any, or None.
+
+        Raises DynmatchError, naming step, replica and energy, when a replica leaves the realm of
+        numbers or explodes.
+        """
+        chunk, growths, rebuild = self.sufficient(progress)
+        x, v = (each if each is None else np.asarray(each) for each in chunk.seen)
+        energies = self.require_sound(x, progress, chunk.energies)
+        return Progress(chunk.states, energies, progress.done + 1, growths, rebuild), x, v
+
+    def sufficient(self, progress: Progress) -> tuple[Chunk, int, int]:
+        """The next chunk, with lists that have room and are made anew often enough, and the growths
+        and the rebuild that this takes."""
+        states = placed(progress.states, self._mesh, split=True)
+        growths, rebuild = progress.growths, progress.rebuild
         while True:
-            if growths != allocated:
-                allocated, capacity = growths, lists.capacity(positions, growths)
-            after, enough, kept, (x, v), energies = shared_chunk(rebuild, capacity, states)
-            exploded = not np.isfinite(np.asarray(after.position)).all()
-            if exploded or (enough.all() and (kept.all() or rebuild == 1)):
-                break
-            if not enough.all():
+            chunk = self._compiled(rebuild, self.capacity(growths), states)
+            exploded = not np.isfinite(np.asarray(chunk.states.position)).all()
+            if exploded or (chunk.enough.all() and (chunk.kept.all() or rebuild == 1)):
+                return chunk, growths, rebuild
+            if not chunk.enough.all():
                 logging.info("a neighbour list overflowed; allocating larger ones")
                 growths += 1
             else:
                 rebuild = max(1, rebuild // 2)
                 logging.info("a site outran the skin; rebuilding every %d steps", rebuild)
-        x = np.asarray(x)
-        energies = _require_sound(x, done, steps, energies, last, start)
-        v = None if v is None else np.asarray(v)
-        return Progress(after, energies, done + 1, growths, rebuild), x, v
 
-    return Progress(states, np.full(replicas, np.nan), 0, allocated, first_rebuild), advance
+    def capacity(self, growths: int) -> Capacity:
+        """Room in the lists after that many growths."""
+        if growths not in self.capacities:
+            self.capacities[growths] = self.lists.capacity(self.positions, growths)
+        return self.capacities[growths]
+
+    def chunk(self, rebuild: int, capacity: Capacity, states: Any) -> Chunk:
+        """`frames` frames, with lists of this `capacity`, made anew every `rebuild` steps."""
+        yes = jnp.bool_(True)
+        # no lists yet: every block begins with new ones, and the last serve for the energies
+        shapes, _ = jax.eval_shape(partial(self.lists.update, capacity), states.position)
+        near = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        (states, near, enough, kept), seen = lax.scan(
+            lambda carried, _: self._frame(rebuild, capacity, carried),
+            _Carried(states, near, yes, yes),
+            None,
+            length=self.frames,
+        )
+        energies = jax.vmap(self._energy)(states.position, near)
+        seen = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), seen)
+        return Chunk(states, enough[None], kept[None], seen, energies)
+
+    def require_sound(self, x: np.ndarray, before: Progress, energies: Array) -> np.ndarray:
+        """Raise DynmatchError when frames x (replicas, F, N, 3) of the chunk after `before` are not
+        finite or have exploded.
+
+        A site that moves by more than half the box between two frames has left the liquid.
+        Returns the energies (replicas,), kJ/mol, of the last frames.
+        """
+        energies = np.asarray(energies, np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            way = np.abs(np.diff(x, axis=1)).max(axis=(2, 3))
+            bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < 0.5 * np.min(self.box))
+        if bad.any() or not np.isfinite(energies).all():
+            replica = int(np.argmax(bad.any(axis=1) | ~np.isfinite(energies)))
+            frame = int(np.argmax(bad[replica])) + 1 if bad[replica].any() else x.shape[1] - 1
+            step = (before.done * x.shape[1] + frame + 1) * self.steps
+            raise DynmatchError(
+                f"the simulation of the model broke down before step {step} in replica {replica}: "
+                f"energy {energies[replica]:.5g} kJ/mol, {x.shape[1] * self.steps} steps earlier "
+                f"{before.energies[replica]:.5g} kJ/mol; shorten the time step or train longer"
+            )
+        return energies
+
+    @cached_property
+    def _mesh(self):
+        return devices_for(len(self.positions))
+
+    @cached_property
+    def _compiled(self) -> Callable[[int, Capacity, Any], Chunk]:
+        """`chunk`, each device computing its share of the replicas."""
+
+        @partial(jax.jit, static_argnums=(0, 1))
+        def shared(rebuild, capacity, states):
+            return spread(partial(self.chunk, rebuild, capacity), self._mesh, (True,))(states)
+
+        return shared
+
+    def _frame(self, rebuild: int, capacity: Capacity, carried: _Carried):
+        """What is carried `steps` steps later, and positions and velocities there."""
+        block = partial(self._block, rebuild, capacity)
+        carried = lax.fori_loop(0, math.ceil(self.steps / rebuild), block, carried)
+        velocity = partial(self.model.equation.velocity, self.coefficients)
+        return carried, (carried.states.position, jax.vmap(velocity)(carried.states))
+
+    def _block(self, rebuild: int, capacity: Capacity, number: Array, carried: _Carried):
+        """The steps of block `number` of a frame, all with the same lists."""
+        states, _, enough, kept = carried
+        length = jnp.minimum(rebuild, self.steps - number * rebuild)
+        near, fits = self.lists.update(capacity, states.position)
+        before = states.position
+        states = lax.fori_loop(0, length, lambda _, s: jax.vmap(self._step)(s, near), states)
+        way = jnp.max(jnp.sum((states.position - before) ** 2, -1))
+        return _Carried(states, near, enough & fits, kept & (way < (0.5 * self.skin) ** 2))
+
+    def _init(self, key: Array, x: Array, near: tuple):
+        return self.model.equation.init(self.coefficients, self._force_with(near), key, x)
+
+    def _step(self, state: Any, near: tuple):
+        return self.model.equation.step(self.coefficients, self._force_with(near), state)
+
+    def _force_with(self, near: tuple) -> Callable[[Array], Array]:
+        box = jnp.asarray(self.box, jnp.float32)
+        return lambda x: self.model.potential.force(self.tables, x, box, self.topology, near)
+
+    def _energy(self, x: Array, near: tuple) -> Array:
+        box = jnp.asarray(self.box, jnp.float32)
+        return self.model.potential.energy(self.tables, x, box, self.topology, near)
+
+
+def propagator(
+    model: Model, start: SiteTrajectory, replicas: int, steps: int, frames: int, seed: int
+) -> tuple[Progress, Callable]:
+    """The beginning of a run from frames of `start`, and the function that continues it by a chunk,
+    see `Replicas.advance`."""
+    run = Replicas.of(model, start, replicas, steps, frames)
+    return run.begin(seed), run.advance
 
 
 def rebuild_interval(model: Model) -> tuple[int, float]:
@@ -155,32 +277,3 @@ def rebuild_interval(model: Model) -> tuple[int, float]:
         return LONGEST_REBUILD, math.inf
     steps = min(range(1, LONGEST_REBUILD + 1), key=cost)
     return steps, skin(steps)
-
-
-def _require_sound(
-    x: np.ndarray,
-    number: int,
-    steps: int,
-    energies: Array,
-    last: np.ndarray,
-    start: SiteTrajectory,
-) -> np.ndarray:
-    """Raise DynmatchError when frames x (replicas, F, N, 3) are not finite or have exploded.
-
-    A site that moves by more than half the box between two frames has left the liquid.
-    Returns the energies (replicas,), kJ/mol, of the last frames.
-    """
-    energies = np.asarray(energies, np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        way = np.abs(np.diff(x, axis=1)).max(axis=(2, 3))
-        bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < 0.5 * np.min(start.box))
-    if bad.any() or not np.isfinite(energies).all():
-        replica = int(np.argmax(bad.any(axis=1) | ~np.isfinite(energies)))
-        frame = int(np.argmax(bad[replica])) + 1 if bad[replica].any() else x.shape[1] - 1
-        step = (number * x.shape[1] + frame + 1) * steps
-        raise DynmatchError(
-            f"the simulation of the model broke down before step {step} in replica {replica}: "
-            f"energy {energies[replica]:.5g} kJ/mol, {x.shape[1] * steps} steps earlier "
-            f"{last[replica]:.5g} kJ/mol; shorten the time step or train longer"
-        )
-    return energies

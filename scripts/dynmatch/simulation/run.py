@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -43,30 +44,60 @@ def simulate(
     Raises DynmatchError, naming step, replica and energy, when a replica leaves the realm of
     numbers or explodes, and when frame_spacing is not a multiple of the model's time step.
     """
+    steps = steps_of(frame_spacing, model)
+    skipped = -(-round(equilibration / frame_spacing) // FRAMES_PER_CHUNK)
+    wanted = round(length / frame_spacing) + 1
+    chunks = skipped + -(-wanted // FRAMES_PER_CHUNK)
+    progress, advance = propagator(model, start, replicas, steps, FRAMES_PER_CHUNK, seed)
+    resumable, parts = None, []
+    if folder:
+        first = progress.states.position
+        decisive = (replicas, equilibration, frame_spacing, seed)
+        resumable = Resumable(folder, _fingerprint(model, first, *decisive))
+        kinds = ["positions"] + ["velocities"] * card_of(model.equation.name).velocities
+        template = dict.fromkeys(kinds, first)
+        progress, parts = _resumed(resumable, progress, template, steps)
+    parts = go_on(advance, progress, parts, chunks, skipped, steps, resumable)
+    shape = (replicas * wanted, start.n_sites, 3)
+    joined = {name: array[:, :wanted].reshape(shape) for name, array in _joined(parts).items()}
+    return SiteTrajectory(
+        time=np.tile(np.arange(wanted) * frame_spacing, replicas),
+        masses=start.masses,
+        topology=start.topology,
+        box=start.box,
+        **joined,
+    )
+
+
+def steps_of(frame_spacing: float, model: Model) -> int:
+    """Time steps of the model from frame to frame, `frame_spacing` ps apart.
+
+    Raises DynmatchError where they are not a whole number.
+    """
     steps = round(frame_spacing / model.time_step)
     if abs(steps * model.time_step - frame_spacing) > 1e-6 * frame_spacing:
         raise DynmatchError(
             f"validation.frame_spacing: {frame_spacing:g} ps is not a multiple of the time step "
             f"{model.time_step:g} ps of the {model.equation.name} model"
         )
-    skipped = -(-round(equilibration / frame_spacing) // FRAMES_PER_CHUNK)
-    wanted = round(length / frame_spacing) + 1
-    chunks = skipped + -(-wanted // FRAMES_PER_CHUNK)
-    progress, advance = propagator(model, start, replicas, steps, FRAMES_PER_CHUNK, seed)
-    first = progress.states.position
-    fingerprint = _fingerprint(model, first, replicas, equilibration, frame_spacing, seed)
-    kinds = ["positions"] + ["velocities"] * card_of(model.equation.name).velocities
-    template = (progress.states, progress.energies, dict.fromkeys(kinds, first))
-    resumable = Resumable(folder, fingerprint) if folder else None
-    saved = resumable.load_parts(template) if resumable else []
-    if saved:
-        (states, energies, _), record = saved[-1]
-        progress = Progress(states, energies, **record)
-        logging.info(
-            "continuing from the checkpoint at step %d", progress.done * FRAMES_PER_CHUNK * steps
-        )
-    parts = [frames for (_, _, frames), _ in saved]
-    unsaved = []
+    return steps
+
+
+def go_on(
+    advance: Callable,
+    progress: Progress,
+    parts: list[dict],
+    chunks: int,
+    skipped: int,
+    steps: int,
+    resumable: Resumable | None,
+) -> list[dict]:
+    """Frames up to `chunks` chunks: `parts`, which there were, and those that have come since.
+
+    Of the first `skipped` chunks no frames are kept. A part is a mapping of "positions", and
+    "velocities" where there are any, to arrays (replicas, F, N, 3); checkpoints are parts.
+    """
+    parts, unsaved = list(parts), []
     with tqdm(
         total=chunks * FRAMES_PER_CHUNK,
         initial=progress.done * FRAMES_PER_CHUNK,
@@ -90,17 +121,24 @@ def simulate(
                 f"step {progress.done * FRAMES_PER_CHUNK * steps}, "
                 f"energy {progress.energies.mean():.5g} kJ/mol"
             )
-    shape = (replicas * wanted, start.n_sites, 3)
-    joined = {
-        name: array[:, :wanted].reshape(shape) for name, array in _joined(parts + unsaved).items()
-    }
-    return SiteTrajectory(
-        time=np.tile(np.arange(wanted) * frame_spacing, replicas),
-        masses=start.masses,
-        topology=start.topology,
-        box=start.box,
-        **joined,
-    )
+    return parts + unsaved
+
+
+def _resumed(
+    resumable: Resumable, progress: Progress, frames: dict, steps: int
+) -> tuple[Progress, list[dict]]:
+    """Where the checkpoints of a run end, and their frames; `progress` where there are none.
+
+    `frames` are of the form of those of a part.
+    """
+    saved = resumable.load_parts((progress.states, progress.energies, frames))
+    if saved:
+        (states, energies, _), record = saved[-1]
+        progress = Progress(states, energies, **record)
+        logging.info(
+            "continuing from the checkpoint at step %d", progress.done * FRAMES_PER_CHUNK * steps
+        )
+    return progress, [frames for (_, _, frames), _ in saved]
 
 
 def _joined(parts: list[dict]) -> dict[str, np.ndarray]:

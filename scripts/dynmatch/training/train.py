@@ -26,6 +26,7 @@ from dynmatch.dynamics.initial import (
     start_values,
 )
 from dynmatch.dynamics.registry import card_of
+from dynmatch.dynamics.rollout import RolloutPlan
 from dynmatch.model import Model
 from dynmatch.potentials.registry import TERMS
 from dynmatch.potentials.sum import Potential
@@ -41,7 +42,7 @@ from dynmatch.training.convergence import advice, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.plan import equation_for, make_plan
 from dynmatch.training.play import Progress, play
-from dynmatch.training.state import draw
+from dynmatch.training.state import GameState, draw
 from dynmatch.units import BOLTZMANN
 
 STRUCTURE_LAG = 1.0
@@ -89,6 +90,54 @@ def train(
     Raises DynmatchError when the dynamics is unknown, when the training diverges more than twice,
     or does not fit the data.
     """
+    prepared = prepare(trajectory, dynamics, temperature, potential, settings, seed, structure_only)
+    settings = prepared.game.settings
+    # a longer budget is a reason to go on, not to begin again
+    lasting = replace(settings, minutes=None, threads=1).section()
+    kT = BOLTZMANN * temperature
+    decisive = [dynamics, structure_only, kT, potential.section(), lasting, seed]
+    form = prepared.game.plan.potential
+    terms = [TERMS[term.kind] for term in form.terms]
+    modules = [card_of(dynamics).module, potential.start, CLASSIFIERS[form.sees], *terms]
+    with ExitStack() as stack:
+        if folder is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        resumable = Resumable(folder, _fingerprint(trajectory, decisive, modules))
+        state, progress = begin(prepared, seed, resumable)
+        state, ended_by = play(prepared.game, state, prepared.data, seed, progress, resumable)
+    model = model_of(prepared.game.plan, state.averaged, temperature)
+    status = status_of(progress.history, settings.updates)
+    if status != "ok":
+        logging.warning("the training has not converged: %s; %s", status, advice(status))
+    minutes = progress.seconds / 60
+    return Trained(model, progress.history, progress.start, ended_by, status, minutes)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A game that has not begun.
+
+    data     windows of the reference
+    initial  parameters of the "potential", and logarithms of the values of the "dynamics"
+    mass     (T,) mean mass of the sites of each type, amu
+    """
+
+    game: Game
+    data: Windows
+    initial: dict[str, dict]
+    mass: np.ndarray
+
+
+def prepare(
+    trajectory: SiteTrajectory,
+    dynamics: str,
+    temperature: float,
+    potential: PotentialSettings | MoleculePotentialSettings,
+    settings: TrainingSettings,
+    seed: int,
+    structure_only: bool,
+) -> Prepared:
+    """The game of a training, with the settings of its dynamics; see `train`."""
     kT = BOLTZMANN * temperature
     equation = equation_for(dynamics, settings)
     topology = trajectory.topology
@@ -114,40 +163,43 @@ def train(
     classifier = form_of(form.sees).of(form, topology, settings.classifier)
     windows = data.take(data.starts[np.linspace(0, len(data.starts) - 1, 256).astype(int)])
     game = Game(plan, classifier, settings, freeze, standard_for(classifier, data.box, windows))
-    game_key, drawn = random.PRNGKey(seed), draw(data, settings, seed, 0)
-    initial = {"potential": parameters, "dynamics": begin}
-    with ExitStack() as stack:
-        if folder is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-        # a longer budget is a reason to go on, not to begin again
-        lasting = replace(settings, minutes=None, threads=1).section()
-        decisive = [dynamics, structure_only, kT, potential.section(), lasting, seed]
-        terms = [TERMS[term.kind] for term in form.terms]
-        modules = [card_of(dynamics).module, potential.start, CLASSIFIERS[form.sees], *terms]
-        resumable = Resumable(folder, _fingerprint(trajectory, decisive, modules))
-        found = resumable.load(jax.eval_shape(game.init, game_key, initial, drawn))
-        if found is None:
-            progress = Progress()
-            begun = time.monotonic()
-            if settings.start.updates:
-                initial["potential"] = structural_start(
-                    form, parameters, topology, data, mass, seed, settings, progress.start
-                )
-                release_memory()
-            state = game.init(game_key, initial, drawn)
-            progress.seconds = time.monotonic() - begun
-        else:
-            state, progress = found[0], Progress(**found[1])
-            logging.info("continuing from the checkpoint of update %d", len(progress.history))
-        state, ended_by = play(game, state, data, seed, progress, resumable)
-    averaged = state.averaged
+    return Prepared(game, data, {"potential": parameters, "dynamics": begin}, mass)
+
+
+def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameState, Progress]:
+    """Where the last checkpoint of a game is or, where there is none, its first state, after the
+    structural start."""
+    game, data, settings = prepared.game, prepared.data, prepared.game.settings
+    key, drawn, initial = random.PRNGKey(seed), draw(data, settings, seed, 0), prepared.initial
+    found = resumable.load(jax.eval_shape(game.init, key, initial, drawn))
+    if found is not None:
+        state, progress = found[0], Progress(**found[1])
+        logging.info("continuing from the checkpoint of update %d", len(progress.history))
+        return state, progress
+    progress, begun = Progress(), time.monotonic()
+    if settings.start.updates:
+        form, topology = game.plan.potential, game.plan.topology
+        parameters = structural_start(
+            form,
+            initial["potential"],
+            topology,
+            data,
+            prepared.mass,
+            seed,
+            settings,
+            progress.start,
+        )
+        initial = initial | {"potential": parameters}
+        release_memory()
+    state = game.init(key, initial, drawn)
+    progress.seconds = time.monotonic() - begun
+    return state, progress
+
+
+def model_of(plan: RolloutPlan, averaged: dict, temperature: float) -> Model:
+    """The model of the `averaged` parameters of a game."""
     values = {name: np.asarray(jnp.exp(value)) for name, value in averaged["dynamics"].items()}
-    model = Model(equation, values, form, averaged["potential"], temperature)
-    status = status_of(progress.history, settings.updates)
-    if status != "ok":
-        logging.warning("the training has not converged: %s; %s", status, advice(status))
-    minutes = progress.seconds / 60
-    return Trained(model, progress.history, progress.start, ended_by, status, minutes)
+    return Model(plan.equation, values, plan.potential, averaged["potential"], temperature)
 
 
 def start_potential(
