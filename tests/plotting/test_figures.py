@@ -29,6 +29,7 @@ from dynmatch.plotting import (
     structure,
     style,
 )
+from dynmatch.plotting.comparison import METRICS
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.registry import FIGURES, TABLES
 from dynmatch.plotting.tables import Results, collect, over_seeds
@@ -41,6 +42,7 @@ THERMAL = BOLTZMANN * TEMPERATURE
 LAGS = (2.0, 3.0, 5.0)
 DIFFUSION = {
     ("reference", 0): 2.0e-3,
+    ("training_part", 0): 2.0e-3,
     ("bd", 1): 2.1e-3,
     ("bd", 2): 2.3e-3,
     ("bd", 3): 2.5e-3,
@@ -54,7 +56,10 @@ DIFFUSION = {
 }
 """D of every model and seed, nm^2/ps."""
 ERROR_GROWTH = 1e-3
-"""The reference's MSD has the relative standard error ERROR_GROWTH * t, t in ps."""
+"""The MSD of either part of the reference has the relative standard error ERROR_GROWTH * t, t in
+ps."""
+PARTS = {"reference": "reference", "training_part": "reference/training_part"}
+"""Folders of the parts of the reference."""
 WAVE_NUMBERS = (8.0, 16.0)
 VAN_HOVE_LAGS = (1.0, 20.0)
 
@@ -85,9 +90,10 @@ DIMENSIONLESS = {
     r"$\gamma/\alpha$ / truth",
     r"$m/\alpha^2$ / truth",
     "parameter, model",
-    "MSD error, RMS of ln ratio, lags ≥ 2 ps",
-    r"RDF error $\langle|\Delta g|\rangle$",
-    r"ADF error $\langle|\Delta P|\rangle$",
+    *METRICS.values(),
+    r"$\Delta F_\mathrm{s}$",
+    r"$\Delta$ VACF",
+    r"$\Delta$ survival",
     "learned / truth",
     "population",
     "basin",
@@ -99,7 +105,7 @@ DIMENSIONLESS = {
 def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
     """Every table of Brownian motion; the models' own errors are 0, so that only seeds differ."""
     d = DIFFUSION[model, seed]
-    exact = model != "reference"
+    exact = model not in PARTS
     r = np.arange(0.0025, 0.62, 0.005)
     rdf = np.where(r > 0.2, 1 + 10 * (d - 2e-3), 0.0)
     cosines = np.linspace(-0.98, 0.98, 50)
@@ -217,7 +223,7 @@ def tree(tmp_path_factory):
     """A results tree with the tables of every model and seed."""
     root = tmp_path_factory.mktemp("results") / "laptop" / "water"
     for model, seed in DIFFUSION:
-        run = root / "reference" if model == "reference" else root / model / f"seed-{seed}"
+        run = root / PARTS.get(model, f"{model}/seed-{seed}")
         (run / "observables").mkdir(parents=True)
         for name, table in observables(model, seed).items():
             table.to_csv(run / "observables" / f"{name}.csv", index=False)
@@ -229,29 +235,31 @@ def tree(tmp_path_factory):
     return root
 
 
+SUMMED = (("msd", "log_rmse 10-200 ps"), ("rdf", "mae"), ("adf", "mae"), ("vacf", "mae"))
+FLOOR, NULL = 0.004, 3.0
+
+
 def summary_of(runs) -> pd.DataFrame:
     """The rows that the comparison takes: every model as wrong as its D is."""
     rows = []
-    for model in dict.fromkeys(model for model, _ in runs if model != "reference"):
+    for model in dict.fromkeys(model for model, _ in runs if model not in PARTS):
         errors = [abs(np.log(DIFFUSION[model, s] / 2e-3)) for m, s in runs if m == model]
         seeds = [str(s) for m, s in runs if m == model]
         spread = np.std(errors, ddof=1) / len(errors) ** 0.5 if len(errors) > 1 else 0.01
-        for observable, metric in (("msd", "log_rmse"), ("rdf", "mae"), ("adf", "mae")):
-            common = ("water", model)
+        for observable, metric in SUMMED:
+            common, others = ("water", model), (FLOOR, NULL, "")
             rows += [
-                (*common, seed, observable, metric, error, 0.01)
+                (*common, seed, observable, metric, error, 0.01, *others)
                 for seed, error in zip(seeds, errors, strict=True)
             ]
             if len(errors) > 1:
-                rows.append((*common, "mean", observable, metric, np.mean(errors), spread))
+                mean = np.mean(errors), spread
+                rows.append((*common, "mean", observable, metric, *mean, *others))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
-    folders = [
-        root / "reference" if model == "reference" else root / model / f"seed-{seed}"
-        for model, seed in runs
-    ]
+    folders = [root / PARTS.get(model, f"{model}/seed-{seed}") for model, seed in runs]
     models = [folder for folder in folders if folder.parent.name in DYNAMICS]
     tables = {
         name: collect(name, [folder / "observables" / f"{name}.csv" for folder in folders])
@@ -373,7 +381,7 @@ def test_legends_cover_no_data(name, drawn):
                 assert box.count_contains(points) == 0
 
 
-@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 3), ("overview", 3)])
+@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 6), ("overview", 3)])
 def test_the_training_window_is_shaded_in_every_time_axis(name, panels, drawn):
     lowest = [axis for axis in drawn[name].axes if axis.get_xlabel() == kinetics.TIME_LABEL]
     timed = {axis for low in lowest for axis in low.get_shared_x_axes().get_siblings(low)}
@@ -383,7 +391,7 @@ def test_the_training_window_is_shaded_in_every_time_axis(name, panels, drawn):
         (shade,) = (patch for patch in axis.patches if patch.get_facecolor() == color)
         assert shade.get_x() == 0
         assert shade.get_width() == sum(LAGS)
-        if axis.get_ylabel() != "MSD ratio":
+        if axis.get_ylabel() != "MSD ratio" and r"\Delta" not in axis.get_ylabel():
             assert "training window" in [text.get_text().strip() for text in axis.texts]
 
 
@@ -485,7 +493,7 @@ def test_lags_without_reference_statistics_are_marked(results):
 
 
 def test_scattering_lines_are_exponentials_of_the_reference(drawn):
-    axis = drawn["autocorrelations"].axes[1]
+    axis = next(a for a in drawn["autocorrelations"].axes if "on curves" in a.get_ylabel())
     drawn_lines = lines_of(axis, "reference")
     assert len(drawn_lines) == len(WAVE_NUMBERS)
     for k, line in zip(WAVE_NUMBERS, drawn_lines, strict=True):
@@ -500,6 +508,48 @@ def test_rdf_differences_are_model_minus_reference(drawn):
     beyond = line.get_xdata() > 0.2
     np.testing.assert_allclose(line.get_ydata()[beyond], expected, atol=1e-12)
     np.testing.assert_array_equal(line.get_ydata()[~beyond], 0)
+
+
+def test_the_floor_is_a_band_where_a_difference_is_drawn(drawn):
+    """Of two parts with equal errors, 1 % of each value; of the MSD ERROR_GROWTH * t."""
+    _, lower = sorted(drawn["rdf"].axes, key=lambda axis: -axis.get_position().y0)
+    np.testing.assert_allclose(band_of(lower, "reference")[-50:], np.sqrt(2) * 0.01)
+    _, lower = sorted(drawn["msd"].axes, key=lambda axis: -axis.get_position().y0)
+    t = np.geomspace(0.02, 200, 41)
+    expected = np.sqrt(2) * ERROR_GROWTH * t
+    np.testing.assert_allclose(band_of(lower, "reference"), expected, rtol=1e-6)
+    vacf = next(a for a in drawn["autocorrelations"].axes if "VACF" in a.get_ylabel())
+    expected = np.sqrt(2) * 0.01 * np.exp(-np.linspace(0, 1, 51) / 0.1)
+    np.testing.assert_allclose(band_of(vacf, "reference"), expected, atol=1e-9)
+    for name in ("rdf", "msd", "autocorrelations", "overview"):
+        (legend,) = drawn[name].legends
+        assert "floor: AA against AA" in [text.get_text() for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_model_that_is_not_ok_is_marked_on_every_figure_that_shows_it(name, results):
+    verdicts = {"bd": "cut off at 12 of 120 updates; outside: D 0.45", "ld": "ok"}
+    marked = of_figure(name, replace(results, verdicts=verdicts))
+    line = "BD: cut off at 12 of 120 updates; outside: D 0.45"
+    assert marked.warnings() == [line]
+    with style.applied():
+        figure = named(FIGURES[name].function)(marked)
+        style.warn(figure, marked.warnings())
+        figure.draw_without_rendering()
+    (found,) = (text for text in figure.findobj(Text) if "cut off" in text.get_text())
+    assert " ".join(found.get_text().split()) == line
+    assert found.get_color() == style.WARNING_COLOR
+    box = found.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0
+    for axis in figure.axes:
+        assert not axis.axison or not box.overlaps(axis.get_tightbbox())
+
+
+def test_a_model_is_not_marked_where_it_is_not_shown_or_ok(results):
+    rdf = results.tables["rdf"]
+    without = Results({"rdf": rdf[rdf["model"] != "bd"]}, LAGS, TEMPERATURE, 0.6)
+    verdicts = {"bd": "cut off at 12 of 120 updates", "ld": "ok"}
+    assert replace(without, verdicts=verdicts).warnings() == []
 
 
 def test_pmf_error_is_the_difference_in_kt(drawn):
@@ -559,7 +609,7 @@ def test_error_over_seeds_is_that_of_the_mean(between):
 
 
 def test_brownian_models_are_named_where_they_have_no_velocities(drawn):
-    axis = drawn["autocorrelations"].axes[0]
+    axis = next(a for a in drawn["autocorrelations"].axes if "cdot" in a.get_ylabel())
     assert "BD: no velocities" in [text.get_text() for text in axis.texts]
     assert lines_of(axis, "reference")
     assert lines_of(axis, "ld")
@@ -567,10 +617,10 @@ def test_brownian_models_are_named_where_they_have_no_velocities(drawn):
 
 
 def test_without_any_velocities_there_is_no_panel_for_them(tree):
-    tables = read_tables(tree, [("reference", 0), ("bd", 1)])
+    tables = read_tables(tree, [("reference", 0), ("training_part", 0), ("bd", 1)])
     tables["vacf"] = tables["vacf"].iloc[:0]
     figure = kinetics.autocorrelations(Results(tables, LAGS, TEMPERATURE, 0.6))
-    assert len(figure.axes) == 2
+    assert len(figure.axes) == 4
 
 
 def test_maps_share_one_scale_in_multiples_of_kt(drawn):
@@ -581,7 +631,7 @@ def test_maps_share_one_scale_in_multiples_of_kt(drawn):
 
 
 def test_a_system_with_one_model_can_be_drawn(tree, tmp_path):
-    tables = read_tables(tree, [("reference", 0), ("bd", 1)])
+    tables = read_tables(tree, [("reference", 0), ("training_part", 0), ("bd", 1)])
     results = Results(tables, LAGS, TEMPERATURE, 0.6)
     with style.applied():
         for draw in (structure.rdf, diagnostics.diagnostics, free_energy.free_energy):
@@ -625,22 +675,31 @@ def test_rows_know_their_model_and_seed(results):
         assert found == expected
 
 
-def test_comparison_has_a_marker_for_each_model_at_its_two_errors(drawn):
-    for axis in drawn["comparison"].axes:
+def test_comparison_has_value_floor_null_and_bar_of_each_model(drawn):
+    shown = [axis for axis in drawn["comparison"].axes if axis.axison]
+    assert len(shown) == len(SUMMED)
+    for axis in shown:
         places = {
-            container.get_label(): (line.get_xdata()[0], line.get_ydata()[0])
+            container.get_label(): container.lines[0].get_ydata()[0]
             for container in axis.containers
-            for line in [container.lines[0]]
         }
         assert set(places) == {"BD", "LD", "GLE", "FM, LD Einstein", "FM, BD Einstein"}
-        expected = np.mean(np.abs(np.log(seeds_of("bd") / 2e-3)))
-        np.testing.assert_allclose(places["BD"], (expected, expected))
-        np.testing.assert_allclose(places["FM, LD Einstein"], np.log(2.0))
+        assert places["BD"] == pytest.approx(np.mean(np.abs(np.log(seeds_of("bd") / 2e-3))))
+        assert places["FM, LD Einstein"] == pytest.approx(np.log(2.0))
+        (floor,) = axis.patches
+        assert floor.get_y() + floor.get_height() == pytest.approx(FLOOR)
+        (null,) = (line for line in axis.get_lines() if line.get_linestyle() == "--")
+        assert null.get_ydata()[0] == NULL
+        bars = {
+            line.get_ydata()[0] for line in axis.get_lines() if line.get_color() == style.BAR_COLOR
+        }
+        bar = {"RDF": 2 * FLOOR, "ADF": 2 * FLOOR, "MSD": 0.03}.get(axis.get_ylabel()[:3])
+        assert bars == ({bar} if bar else set())
 
 
 def test_baselines_of_one_potential_are_one_line_in_the_structure(results):
     assert set(results.curves("rdf")) == {"reference", "bd", "ld", "gle", "fm_ld_einstein"}
-    assert set(results.curves("msd")) == {model for model, _ in DIFFUSION}
+    assert set(results.curves("msd")) == {model for model, _ in DIFFUSION} - {"training_part"}
 
 
 def test_the_overview_is_without_baselines(results):

@@ -257,6 +257,14 @@ def test_steps_of_dynamics_that_move_no_model_bound_nothing():
         complete(brownian | {"models": ["ld"]})
 
 
+def test_a_single_replica_has_a_third_of_it_to_measure_with():
+    config = changed(load(), (*WATER, "reference", "replicas"), 1)
+    assert message(changed(config, (*WATER, "observables", "van_hove_lags"), [470.0])).startswith(
+        "config: systems.water.observables.msd_length is 1000 ps; it must be less than a third of "
+        "reference.length, 466.667 ps"
+    )
+
+
 def test_lags_of_a_dynamics_of_its_own_take_the_place_of_the_common_ones():
     """They are counted in its steps and in frames, and bounded by the reference, where it is
     trained."""
