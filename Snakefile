@@ -41,6 +41,10 @@ onstart:
     check_devices()
 
 
+onsuccess:
+    tell_verdicts()
+
+
 rule all:
     default_target: True
     input:

@@ -11,10 +11,19 @@ from dynmatch.errors import DynmatchError
 from dynmatch.export.registry import ENGINES
 from dynmatch.observables.registry import ANALYSES
 from dynmatch.plotting.captions import caption
-from dynmatch.plotting.registry import BASELINES, FIGURES, SUMMARY, TABLES, TRUTH, TYPES, figures_of
+from dynmatch.plotting.registry import (
+    FIGURES,
+    SUMMARY,
+    TABLES,
+    TRAINING_PART,
+    TRUTH,
+    TYPES,
+    figures_of,
+)
 from dynmatch.potentials.registry import TERMS
 from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports
+from dynmatch.summary import verdicts
 from dynmatch.systems import registry as kinds
 from dynmatch.systems.base import baselines_of
 from dynmatch.training.classifiers.registry import CLASSIFIERS
@@ -135,3 +144,10 @@ def check_devices():
             check_gpu(config, gpus_here())
         except DynmatchError as error:
             sys.exit(f"error: {error}")
+
+
+def tell_verdicts():
+    """After a run, on the terminal: what the summary says of every model, the last lines of all."""
+    summary = Path(f"results/{config['run']}/summary.csv")
+    if summary.is_file():
+        print("", *verdicts.lines(summary), sep="\n", file=sys.stderr)

@@ -1,6 +1,7 @@
 rule figure:
     input:
         unpack(figure_tables),
+        verdicts="<results>/summary.csv",
         code=lambda wildcards: library("figures", FIGURES[wildcards.figure].module),
         style=os.path.relpath(
             Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"
@@ -50,6 +51,7 @@ rule snapshot:
         projected="<results>/{system}/projected.h5",
         modelled=lambda wildcards: "<results>/{system}/"
         f"{TRAINED[wildcards.system][-1]}/seed-{config['seeds'][0]}/trajectory.h5",
+        verdicts="<results>/summary.csv",
         code=library("snapshot"),
         style=os.path.relpath(
             Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"

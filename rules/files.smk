@@ -8,7 +8,13 @@ def observable_files(folder, analysis):
 
 
 def of_references(file):
+    """Of the part of each reference that models are compared with."""
     return expand(f"<results>/{{system}}/reference/{file}", system=SYSTEMS)
+
+
+def of_training_parts(file):
+    """Of the part of each reference that models are trained on."""
+    return expand(f"<results>/{{system}}/reference/{TRAINING_PART}/{file}", system=SYSTEMS)
 
 
 def of_models(file):
@@ -42,19 +48,19 @@ def figure_tables(wildcards):
         if table in TABLES:
             runs = of_runs(TRAINED[wildcards.system])
             return [f"{run}/{TABLES[table].file}" for run in runs]
-        sources = [f"{folder}/reference", *of_runs(MODELS[wildcards.system])]
+        references = [f"{folder}/reference", f"{folder}/reference/{TRAINING_PART}"]
+        sources = [*references, *of_runs(MODELS[wildcards.system])]
         return [f"{source}/observables/{table}.csv" for source in sources]
 
     return {table: files(table) for table in FIGURES[wildcards.figure].tables}
 
 
 def features(name):
-    """What some figures need of a system: parameters can be recovered where they are known, models
-    compared where there are baselines, and types told apart where sites may be of several."""
+    """What some figures need of a system: parameters can be recovered where they are known, and
+    types told apart where sites may be of several."""
     found = {
         TRUTH: TRUTHS[name],
         TYPES: CARDS[name].several_types,
-        BASELINES: MODELS[name] != TRAINED[name],
     }
     return {feature for feature, given in found.items() if given}
 

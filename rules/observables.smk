@@ -19,6 +19,7 @@ rule reference_observables:
         gpu=0,
     params:
         analysis="liquid",
+        part="scoring",
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         lags=lookup(dpath="systems/{system}/training/lags", within=config),
         observables=lookup(dpath="systems/{system}/observables", within=config),
@@ -26,6 +27,19 @@ rule reference_observables:
         "Observables of the reference of {wildcards.system}"
     script:
         "../scripts/observables.py"
+
+
+use rule reference_observables as training_part_observables with:
+    output:
+        **observable_files(f"<results>/{{system}}/reference/{TRAINING_PART}", ANALYSES["liquid"]),
+    log:
+        "<logs>/observables/{system}-training-part.log",
+    benchmark:
+        "<benchmarks>/observables/{system}-training-part.tsv"
+    params:
+        part="training",
+    message:
+        "Observables of what is trained on of the reference of {wildcards.system}"
 
 
 use rule reference_observables as observables with:
@@ -38,5 +52,7 @@ use rule reference_observables as observables with:
         "<logs>/observables/{system}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/observables/{system}-{model}-{seed}.tsv"
+    params:
+        part="whole",
     message:
         "Observables of the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"

@@ -5,6 +5,7 @@ rule record:
         figures=figure_files(),
         code=library("record"),
     output:
+        verdicts="<results>/record/verdicts.txt",
         summary=report(
             "<results>/record/summary.html",
             caption="../report/summary.rst",

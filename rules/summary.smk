@@ -2,6 +2,8 @@ rule summary:
     input:
         reference_samples=of_references("observables/samples.npz"),
         reference_diffusion=of_references("observables/diffusion.csv"),
+        training_samples=of_training_parts("observables/samples.npz"),
+        training_diffusion=of_training_parts("observables/diffusion.csv"),
         samples=of_models("observables/samples.npz"),
         diffusion=of_models("observables/diffusion.csv"),
         models=of_models("model.yaml"),

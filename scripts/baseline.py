@@ -18,11 +18,12 @@ def main(snakemake) -> None:
     from dynmatch.model_file import save
     from dynmatch.runtime.names import named
     from dynmatch.settings import BaselineSettings, TrainingSettings
+    from dynmatch.sites.holdout import training_part
     from dynmatch.sites.trajectory import read
     from dynmatch.training.baselines import fit, with_dynamics
     from dynmatch.units import BOLTZMANN
 
-    trajectory = read(snakemake.input.projected, velocities=False)
+    trajectory = training_part(read(snakemake.input.projected, velocities=False))
     training = TrainingSettings.of(params.training)
     baselines = BaselineSettings.of(params.baselines)
     model, history, minutes = fit(

@@ -1,8 +1,10 @@
 """One figure of one system, from the tables of its reference and of every model and seed."""
 
+from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.registry import FIGURES, SUMMARY
 from dynmatch.plotting.tables import Results, collect
+from dynmatch.summary.verdicts import verdicts
 from dynmatch.workflow.log import rule_log
 
 
@@ -19,6 +21,11 @@ def main(snakemake) -> None:
         params.cutoff,
         params.reference,
         params.truth,
+        {
+            model: verdict
+            for (system, model), verdict in verdicts(snakemake.input.verdicts).items()
+            if system == snakemake.wildcards.system and model in DYNAMICS
+        },
     )
     render(figure, results, snakemake.output.pdf, snakemake.output.png)
 

@@ -6,6 +6,7 @@ import pandas as pd
 import yaml
 
 from dynmatch.storage.atomic import replacing
+from dynmatch.summary.verdicts import lines
 from dynmatch.workflow import report as pages
 from dynmatch.workflow.log import rule_log
 
@@ -17,6 +18,7 @@ def main(snakemake) -> None:
         with open(path, encoding="utf-8") as file:
             models.append((run, yaml.safe_load(file)))
     texts = {
+        "verdicts": "\n".join(lines(files.summary)) + "\n",
         "summary": pages.table("Models against the reference", pd.read_csv(files.summary)),
         "config": pages.text("Config, with every default", pages.as_yaml(params.config)),
         "versions": pages.table("Models and versions", pages.versions(models)),

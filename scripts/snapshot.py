@@ -1,6 +1,7 @@
 """A picture of one system: all atoms, the sites they are projected onto, and a model's sites."""
 
 from dynmatch.plotting import snapshot, style
+from dynmatch.summary.verdicts import OK, verdicts
 from dynmatch.workflow.log import rule_log
 
 
@@ -17,6 +18,8 @@ def main(snakemake) -> None:
     }
     with style.applied():
         figure = snapshot.snapshot(panels, reference.unitcell_lengths[0])
+        verdict = verdicts(given.verdicts)[snakemake.wildcards.system, snakemake.params.model]
+        style.warn(figure, [f"{model.label}: {verdict}"] * (verdict != OK))
         style.save(figure, snakemake.output.pdf, snakemake.output.png)
 
 

@@ -20,17 +20,19 @@ def main(snakemake) -> None:
     from dynmatch.model_file import save
     from dynmatch.runtime.names import named
     from dynmatch.settings import TrainingSettings
+    from dynmatch.sites.holdout import training_part
     from dynmatch.sites.trajectory import read
     from dynmatch.training.train import START_COLUMNS, train
 
-    trajectory = read(snakemake.input.projected, velocities=False, forces=False)
+    trajectory = training_part(read(snakemake.input.projected, velocities=False, forces=False))
     topology = trajectory.topology
+    settings = TrainingSettings.of(params.training)
     trained = train(
         trajectory,
         snakemake.wildcards.model,
         params.temperature,
         named(params.potential_settings).of(params.potential),
-        TrainingSettings.of(params.training),
+        settings,
         int(snakemake.wildcards.seed),
         params.checkpoint,
     )

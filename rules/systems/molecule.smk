@@ -81,6 +81,7 @@ rule molecule_reference_observables:
         gpu=0,
     params:
         analysis="molecule",
+        part="scoring",
         lags=[],
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         observables=lookup(dpath="systems/{system}/observables", within=config),
@@ -88,6 +89,19 @@ rule molecule_reference_observables:
         "Observables of the torsions of the reference of {wildcards.system}"
     script:
         "../../scripts/observables.py"
+
+
+use rule molecule_reference_observables as molecule_training_part_observables with:
+    output:
+        **observable_files(f"<results>/{{system}}/reference/{TRAINING_PART}", ANALYSES["molecule"]),
+    log:
+        "<logs>/observables/{system}-training-part.log",
+    benchmark:
+        "<benchmarks>/observables/{system}-training-part.tsv"
+    params:
+        part="training",
+    message:
+        "Observables of what is trained on of the reference of {wildcards.system}"
 
 
 use rule molecule_reference_observables as molecule_observables with:
@@ -100,5 +114,7 @@ use rule molecule_reference_observables as molecule_observables with:
         "<logs>/observables/{system}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/observables/{system}-{model}-{seed}.tsv"
+    params:
+        part="whole",
     message:
         "Observables of the torsions of the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}"

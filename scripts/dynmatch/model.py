@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from dynmatch.dynamics.base import Equation
+from dynmatch.errors import DynmatchError
 from dynmatch.potentials.sum import Potential
 from dynmatch.sites.topology import SiteTopology, independent_sites
 from dynmatch.units import BOLTZMANN
@@ -55,9 +56,12 @@ class Model:
         """
         if self.topology is not None and self.topology.n_sites == count:
             return self.topology
-        topology = independent_sites([self.potential.names[0]] * count, "CG")
-        self.potential.require(topology)
-        return topology
+        if len(self.potential.names) > 1:
+            raise DynmatchError(
+                f"the model has sites of types {', '.join(self.potential.names)}; which of them "
+                "there are, and how they are bonded, has to be given as their topology"
+            )
+        return independent_sites([self.potential.names[0]] * count, "CG")
 
     def identifiable(self) -> dict[str, np.ndarray]:
         """What trajectories determine, (T,) over types, by column: D0 = kB T alpha/gamma

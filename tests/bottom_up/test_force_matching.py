@@ -4,36 +4,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dynmatch.potentials.potential import PotentialForm
 from jax.flatten_util import ravel_pytree
 
 from dynmatch.bottom_up import force_matching
-from dynmatch.bottom_up.relative_entropy import StartRates
 from dynmatch.errors import DynmatchError
-from dynmatch.potentials import potential
+from dynmatch.settings import StartRates
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
-from tests.helpers.fluids import jittered_lattice, random_parameters
+from tests.helpers.fluids import fluid, jittered_lattice, random_parameters
 
 EDGE = 1.2
 FRAMES = 48
 NOISE = 20.0
 """kJ/mol/nm, of the forces that no potential follows."""
-FORM = PotentialForm(
-    cutoff=0.6,
-    three_body_cutoff=0.45,
-    core=0.25,
-    thermal_energy=2.5,
-    pair_basis=12,
-    radial_channels=1,
-    hidden=(),
-)
+SITES = independent_sites(["S"] * 27, "S")
+FORM = fluid(("S",), 0.25, kT=2.5, basis=12)
 
 
 @pytest.fixture(scope="module")
 def start() -> dict:
     """Nothing learned; the radial functions are fixed, so that forces are linear in the rest."""
-    return potential.initialise(FORM, jax.random.key(0))
+    return FORM.initialise(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +33,21 @@ def trajectory(start) -> SiteTrajectory:
     rng = np.random.default_rng(1)
     positions = np.stack([jittered_lattice(rng, EDGE, 0.1) for _ in range(FRAMES)])
     truth = random_parameters(FORM, 2) | {"radial": start["radial"]}
-    tables = potential.tabulate(FORM, truth)
-    box = jnp.full(3, EDGE)
-    forces = jax.lax.map(lambda x: potential.force(FORM, tables, x, box), jnp.asarray(positions))
+    forces = forces_of(truth, positions)
     return SiteTrajectory(
         positions=positions.astype(np.float32),
         time=np.arange(FRAMES, dtype=float),
         masses=np.full(27, 18.0),
-        topology=independent_sites(["S"] * 27, "S"),
+        topology=SITES,
         box=np.full(3, EDGE),
         forces=np.asarray(forces) + NOISE * rng.normal(size=forces.shape),
     )
 
 
-def model_forces(parameters: dict, trajectory: SiteTrajectory) -> jax.Array:
-    tables = potential.tabulate(FORM, parameters)
+def forces_of(parameters: dict, positions: np.ndarray) -> jax.Array:
+    tables = FORM.tabulate(parameters)
     box = jnp.full(3, EDGE)
-    return jax.lax.map(
-        lambda x: potential.force(FORM, tables, x, box), jnp.asarray(trajectory.positions)
-    )
+    return jax.lax.map(lambda x: FORM.force(tables, x, box, SITES), jnp.asarray(positions))
 
 
 def least_squares(start: dict, trajectory: SiteTrajectory) -> np.ndarray:
@@ -68,7 +55,7 @@ def least_squares(start: dict, trajectory: SiteTrajectory) -> np.ndarray:
     flat, restore = ravel_pytree({name: start[name] for name in ("pair", "network")})
 
     def forces(flat):
-        return model_forces({**restore(flat), "radial": start["radial"]}, trajectory).ravel()
+        return forces_of({**restore(flat), "radial": start["radial"]}, trajectory.positions).ravel()
 
     offset = np.asarray(forces(flat), np.float64)
     matrix = np.asarray(jax.jacfwd(forces)(flat), np.float64)
@@ -85,19 +72,18 @@ def test_forces_are_those_of_the_linear_least_squares_solution(start, trajectory
         FORM,
         start,
         trajectory,
-        jax.random.key(3),
+        3,
         updates=1500,
-        spacing=1.0,
         rates=StartRates(pair=0.05, radial=0.0, network=0.05),
         roughness=0.0,
         report=rows.append,
     )
-    ours = np.asarray(model_forces(found, trajectory))
+    ours = np.asarray(forces_of(found, trajectory.positions))
 
     def rms(x):
         return float(np.sqrt(np.mean(x**2)))
 
-    assert rms(np.asarray(model_forces(start, trajectory)) - best) > 2 * NOISE
+    assert rms(np.asarray(forces_of(start, trajectory.positions)) - best) > 2 * NOISE
     assert rms(ours - trajectory.forces) < 1.005 * rms(best - trajectory.forces)
     assert rows[-1]["force_error"] == pytest.approx(NOISE, rel=0.1)
 
@@ -110,10 +96,9 @@ def test_trajectory_without_forces_is_refused_with_what_provides_them(start, tra
             FORM,
             start,
             bare,
-            jax.random.key(0),
+            0,
             updates=1,
-            spacing=1.0,
-            rates=StartRates(0.1, 0.1, 0.1),
+            rates=StartRates(),
             roughness=0.0,
             report=print,
         )

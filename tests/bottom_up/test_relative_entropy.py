@@ -2,35 +2,27 @@
 
 import jax
 import numpy as np
-from dynmatch.potentials.potential import PotentialForm
 
 from dynmatch.bottom_up import relative_entropy
-from dynmatch.bottom_up.relative_entropy import StartRates
 from dynmatch.observables.rdf import rdf
-from dynmatch.potentials import potential
+from dynmatch.settings import StartRates
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.sites.windows import LearningData
-from tests.helpers.fluids import jittered_lattice
+from dynmatch.sites.windows import Windows
+from tests.helpers.fluids import fluid, jittered_lattice
 
 KT = 2.5
 EDGE = 1.2
 MASS = 18.0
-FORM = PotentialForm(
-    cutoff=0.6,
-    three_body_cutoff=0.45,
-    core=0.3,
-    thermal_energy=KT,
-    pair_basis=20,
-    radial_channels=1,
-    hidden=(),
-)
+SITES = independent_sites(["S"] * 27, "S")
+CORE, CUTOFF = 0.3, 0.6
+FORM = fluid(("S",), CORE, cutoff=CUTOFF, kT=KT, basis=20)
 
 
 def known_energy(r: np.ndarray) -> np.ndarray:
     """u(r)/kT: a soft core, a well at 0.37 nm and a barrier at 0.48 nm."""
     well, barrier = (np.exp(-(((r - centre) / 0.05) ** 2)) for centre in (0.37, 0.48))
-    return np.where(r < FORM.cutoff, (FORM.core / r) ** 12 - well + 0.4 * barrier, 0.0)
+    return np.where(r < CUTOFF, (CORE / r) ** 12 - well + 0.4 * barrier, 0.0)
 
 
 def monte_carlo(walkers: int, sweeps: int, every: int, skip: int) -> np.ndarray:
@@ -42,7 +34,7 @@ def monte_carlo(walkers: int, sweeps: int, every: int, skip: int) -> np.ndarray:
     def energy_of(site, place):
         d = x - place[:, None]
         r = np.linalg.norm(d - EDGE * np.round(d / EDGE), axis=-1)
-        r[:, site] = FORM.cutoff
+        r[:, site] = CUTOFF
         return np.sum(known_energy(np.maximum(r, 0.1)), -1)
 
     samples = []
@@ -58,49 +50,41 @@ def monte_carlo(walkers: int, sweeps: int, every: int, skip: int) -> np.ndarray:
     return np.concatenate(samples)
 
 
-def radial_distribution(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """r (nm) and g(r) up to the cutoff."""
-    sites = samples.shape[1]
-    trajectory = SiteTrajectory(
+def trajectory_of(samples: np.ndarray) -> SiteTrajectory:
+    return SiteTrajectory(
         positions=samples,
         time=np.arange(len(samples), dtype=float),
-        masses=np.full(sites, MASS),
-        topology=independent_sites(["S"] * sites, "S"),
+        masses=np.full(27, MASS),
+        topology=SITES,
         box=np.full(3, EDGE),
     )
-    table = rdf(trajectory, 0.01)
-    return table.r_nm.to_numpy(), table.rdf.to_numpy()
 
 
 def pair_energy(parameters: dict, r: np.ndarray) -> np.ndarray:
     """u(r)/kT of the spline and the core."""
-    coefficients = np.asarray(parameters["pair"]["params"]["coefficients"])
-    return potential.spline_design(FORM, r) @ coefficients + potential.core_energy(FORM, r)
+    curve = FORM.term("pair").curve(0)
+    return curve.design(r) @ np.asarray(parameters["pair"][0]) + curve.core_energy(r)
 
 
 def test_known_pair_potential_is_recovered_from_monte_carlo_samples():
     """Within 0.1 kT wherever g > 0.1, where the core is wrong by 1 kT and -ln g by 0.2 kT."""
     samples = monte_carlo(walkers=64, sweeps=500, every=20, skip=100)
-    data = LearningData(
-        frames=samples,
-        means=samples,
-        spacing=1.0,
-        offsets=np.array([0]),
-        starts=np.arange(len(samples)),
-        held_out=np.array([0]),
-        box=np.full(3, EDGE),
-    )
-    r, g = radial_distribution(samples)
+    samples = trajectory_of(samples)
+    everything = np.arange(samples.n_frames)
+    data = Windows(samples, np.array([0]), 1, everything, everything[:1])
+    table = rdf(samples, 0.01)
+    r, g = table.r_nm.to_numpy(), table.rdf.to_numpy()
     r, g = r[g > 0.1], g[g > 0.1]
     exact = known_energy(r)
-    start = potential.initialise(FORM, jax.random.key(2))
+    start = FORM.initialise(jax.random.key(2))
     rows = []
     found = relative_entropy.minimise(
         FORM,
         start,
+        SITES,
         data,
-        MASS,
-        jax.random.key(3),
+        np.array([MASS]),
+        3,
         updates=200,
         replicas=8,
         rates=StartRates(pair=0.05, radial=0.0, network=0.0),

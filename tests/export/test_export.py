@@ -9,18 +9,19 @@ import numpy as np
 import openmm
 import pytest
 from openmm import XmlSerializer
+from scipy.linalg import expm
 
 from dynmatch.api import load_model
+from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
 from dynmatch.export import lammps, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.export.lammps_driver import attach, engine
-from dynmatch.model import Model, save
-from dynmatch.potentials import potential
-from dynmatch.simulation.calculator import Evaluator
-from dynmatch.sites.topology import independent_sites
+from dynmatch.model import Model
+from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.trajectory import SiteTrajectory
-from tests.helpers.fluids import jittered_lattice, random_parameters
+from tests.helpers.exported import kept, model_of
+from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 
 KJ = 4.184
 EDGE = 1.3
@@ -32,33 +33,26 @@ def trained(kind="bd", hidden=(), size=0.5) -> Model:
     Radial functions of this size make the forces of triplets a tenth of all in `frame`, and this
     sign of their weights makes them repulsive.
     """
-    form = potential.PotentialForm(0.6, 0.45, 0.25, 2.494, 30, 2, 3, hidden)
-    drawn = random_parameters(form, 7, size)
+    potential = fluid(kT=2.494, basis=30, channels=2, hidden=hidden)
+    drawn = random_parameters(potential, 7, size)
     network = jax.tree.map(jnp.negative, drawn["network"])
     parameters = drawn | {"radial": 60 * drawn["radial"], "network": network}
-    return Model(kind, form, parameters, 520.0, 1.3, 25.0, 300.0, 0.005)
+    return model_of(kind, potential, parameters)
 
 
 def frame(edge=EDGE, spread=0.05) -> SiteTrajectory:
     """27 sites, which may lie outside the box."""
     positions = jittered_lattice(np.random.default_rng(3), edge, spread).astype(np.float32)
     n = len(positions)
-    topology = independent_sites(["W"] * n, "SOL")
     return SiteTrajectory(
-        positions[None], np.zeros(1), np.full(n, 25.0), topology, np.full(3, edge)
+        positions[None], np.zeros(1), np.full(n, 25.0), unbonded("W" * n), np.full(3, edge)
     )
-
-
-def kept(folder, model: Model):
-    """`model` on disk."""
-    save(folder / "model.yaml", folder / "model.npz", model, {})
-    return folder / "model.yaml"
 
 
 def started(folder, options=()):
     """LAMMPS with the script in `folder` set up, and nothing run yet."""
     script = (folder / "in.lammps").read_text().replace("run ${steps}", "")
-    for file in ("initial.data", "pair.table", "threebody.uf3"):
+    for file in ("initial.data", "pair.table", "threebody.uf3", "gle.A"):
         script = script.replace(f" {file}", f" {folder / file}")
     script = script.replace("rdf.txt", str(folder / "rdf.txt"))
     script = script.replace("trajectory.lammpstrj", str(folder / "trajectory.lammpstrj"))
@@ -67,17 +61,22 @@ def started(folder, options=()):
     return lmp
 
 
+def in_order(lmp, name: str) -> np.ndarray:
+    """A quantity (N, 3) of LAMMPS, in the order of the sites."""
+    order = np.argsort(lmp.numpy.extract_atom("id")[: lmp.get_natoms()])
+    return lmp.numpy.extract_atom(name)[: lmp.get_natoms()][order]
+
+
 def lammps_forces(lmp) -> tuple[float, np.ndarray]:
     """Energy, kJ/mol, and forces, kJ/mol/nm, in the order of the sites."""
     lmp.command("run 0")
-    order = np.argsort(lmp.numpy.extract_atom("id")[: lmp.get_natoms()])
-    forces = lmp.numpy.extract_atom("f")[: lmp.get_natoms()][order]
-    return lmp.get_thermo("pe") * KJ, forces * 10 * KJ
+    return lmp.get_thermo("pe") * KJ, in_order(lmp, "f") * 10 * KJ
 
 
 @pytest.fixture(scope="module")
 def ours() -> tuple[float, np.ndarray]:
-    return Evaluator(trained(), np.full(3, EDGE), 27)(frame().positions[0])
+    start = frame()
+    return Calculator(trained(), start.box, start.topology)(start.positions[0])
 
 
 def test_lammps_has_our_energy_and_forces(tmp_path, ours):
@@ -91,7 +90,7 @@ def test_lammps_has_our_energy_and_forces(tmp_path, ours):
 
 def test_openmm_has_our_energy_and_forces(tmp_path, ours):
     """From the XML file; 1e-3 for our own table of the pair term."""
-    openmm_files.write(tmp_path, trained(), frame())
+    openmm_files.write(tmp_path, trained(), frame(), "test")
     system = XmlSerializer.deserialize((tmp_path / "system.xml").read_text())
     energy, forces = openmm_forces(system)
     assert energy == pytest.approx(ours[0], rel=1e-3)
@@ -109,10 +108,10 @@ def openmm_forces(system) -> tuple[float, np.ndarray]:
 
 def test_a_network_in_lammps_openmm_and_ase(tmp_path):
     """Our own forces in other hands: agreement to the rounding of single precision."""
-    model = trained(hidden=(4,))
+    model, start = trained(hidden=(4,)), frame()
     path = kept(tmp_path, model)
-    box, x = np.full(3, EDGE), frame().positions[0]
-    energy, forces = Evaluator(model, box, 27)(x)
+    box, x = start.box, start.positions[0]
+    energy, forces = Calculator(model, box, start.topology)(x)
 
     lammps.write(tmp_path, model, frame(), "test")
     assert not (tmp_path / "pair.table").exists()
@@ -139,18 +138,41 @@ def test_ase_refuses_a_cell_that_is_not_periodic(tmp_path):
         atoms.get_potential_energy()
 
 
-def free_msd(model: Model, steps: int) -> float:
+def test_engines_move_every_dynamics_or_refuse_it_by_name():
+    from dynmatch.export import lammps_script
+
+    assert lammps_script.MOTIONS.keys() == openmm_system.MOTIONS.keys() == DYNAMICS.keys()
+
+    class Other:
+        name = "other"
+
+    model = replace(trained(), equation=Other())
+    for module in (lammps_script, openmm_system):
+        with pytest.raises(DynmatchError, match="no equation of motion for the dynamics other"):
+            module.motion_of(model)
+
+
+def free_velocities(model: Model, time: np.ndarray, number: int = 0) -> np.ndarray:
+    """<v(0) v(t)> of a coordinate of a free site, nm^2/ps^2, where the model has velocities."""
+    known = model.columns(number)
+    mass = known["mass_over_alpha2"]
+    if "strength" not in model.values:
+        return model.kT / mass * np.exp(-known["gamma_over_alpha"] / mass * time)
+    drift = model.equation.drift(model.values)[number]
+    return model.kT / mass * np.array([expm(-drift * t)[0, 0] for t in time])
+
+
+def free_msd(model: Model, steps: int, number: int = 0) -> float:
     """Mean squared displacement, nm^2, of a free site after that many steps, from rest in the mean.
 
     Brownian: 6 D0 (n - 1/2) dt of the Leimkuhler-Matthews scheme, less the first half noise, which
-    engines begin without: 6 D0 dt (n - 3/4). Langevin: Ornstein and Uhlenbeck, thermal at t = 0.
+    engines begin without: 6 D0 dt (n - 3/4). Others: 6 int (t - s) <v(0) v(s)> ds.
     """
-    physical = model.identifiable()
-    d0, t = physical["d0_nm2_per_ps"], steps * model.time_step
-    if model.kind == "bd":
+    if not DYNAMICS[model.equation.name].velocities:
+        d0 = model.columns(number)["d0_nm2_per_ps"]
         return 6 * d0 * model.time_step * (steps - 0.75)
-    rate = physical["gamma_over_alpha"] / physical["mass_over_alpha2"]
-    return 6 * d0 * (t - (1 - np.exp(-rate * t)) / rate)
+    time = np.linspace(0, steps * model.time_step, 801)
+    return 6 * np.trapezoid((time[-1] - time) * free_velocities(model, time, number), time)
 
 
 STEPS = 200
@@ -159,37 +181,92 @@ TOLERANCE = 5 * np.sqrt(2 / (3 * SITES)) + 0.01
 """Five standard errors, and 1 % for the integrators of Langevin dynamics at gamma dt/m = 0.1."""
 
 
+def with_step(model: Model, time_step: float) -> Model:
+    return replace(model, equation=replace(model.equation, time_step=time_step))
+
+
+def far_apart(folder, kind: str, *options: str):
+    """The model, and LAMMPS with 27 of its sites too far apart to interact, copied 216 times."""
+    model = trained(kind)
+    lammps.write(folder, model, frame(27.0, 0.0), "test")
+    return model, started(folder, ["-var", "copies", "6", *options])
+
+
 @pytest.mark.parametrize(
-    ("kind", "scheme"), [("ld", "gjf"), ("ld", "langevin"), ("bd", "gjf"), ("bd", "brownian")]
+    ("kind", "scheme"),
+    [("ld", "gjf"), ("ld", "langevin"), ("bd", "gjf"), ("bd", "brownian"), ("gle", "")],
 )
 def test_free_diffusion_in_lammps(tmp_path, kind, scheme):
-    """27 sites too far apart to interact, copied 216 times: friction, mass, units."""
-    model = trained(kind)
-    lammps.write(tmp_path, model, frame(27.0, 0.0), "test")
-    lmp = started(tmp_path, ["-var", "copies", "6", "-var", "scheme", scheme])
+    """Friction, mass, memory, units."""
+    model, lmp = far_apart(tmp_path, kind, *(["-var", "scheme", scheme] if scheme else []))
     lmp.command(f"run {STEPS}")
     msd = lmp.numpy.extract_compute("msd", 0, 1)[3] / 100
-    if scheme == "gjf":
+    if scheme == "langevin":  # with a tenth of our time step
+        expected = free_msd(with_step(model, model.time_step / 10), STEPS)
+    elif scheme == "brownian":  # Euler-Maruyama, with a tenth of our time step
+        expected = 6 * model.columns(0)["d0_nm2_per_ps"] * STEPS * model.time_step / 10
+    else:
         expected = free_msd(model, STEPS)
-    elif scheme == "langevin":  # with a tenth of our time step
-        expected = free_msd(replace(model, time_step=model.time_step / 10), STEPS)
-    else:  # Euler-Maruyama, with a tenth of our time step
-        expected = 6 * model.identifiable()["d0_nm2_per_ps"] * STEPS * model.time_step / 10
     assert msd == pytest.approx(expected, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", ["bd", "ld"])
-def test_free_diffusion_in_openmm(kind):
-    model = trained(kind)
+def in_openmm(model: Model, topology):
+    """A context of free sites, all at the origin, with velocities where the model has any."""
     system = openmm.System()
-    for _ in range(SITES):
-        system.addParticle(model.identifiable()["mass_over_alpha2"] or 1.0)
-    integrator = XmlSerializer.clone(openmm_system.integrator(model))
+    for mass in openmm_system.motion_of(model).masses(model, topology).tolist():
+        system.addParticle(mass)
+    integrator = XmlSerializer.clone(openmm_system.integrator(model, topology))
     integrator.setRandomNumberSeed(5)
     context = openmm.Context(system, integrator, openmm.Platform.getPlatform("Reference"))
-    context.setPositions(np.zeros((SITES, 3)))
-    if kind == "ld":
+    context.setPositions(np.zeros((topology.n_sites, 3)))
+    if DYNAMICS[model.equation.name].velocities:
         context.setVelocitiesToTemperature(model.temperature, 6)
+    return context, integrator
+
+
+@pytest.mark.parametrize("kind", DYNAMICS)
+def test_free_diffusion_in_openmm(kind):
+    model = trained(kind)
+    context, integrator = in_openmm(model, unbonded("W" * SITES))
     integrator.step(STEPS)
     x = context.getState(positions=True).getPositions(asNumpy=True)._value
     assert np.mean(np.sum(x**2, 1)) == pytest.approx(free_msd(model, STEPS), rel=TOLERANCE)
+
+
+EVERY = 4
+FRAMES = 120
+
+
+def assert_the_closed_form(model: Model, velocities: np.ndarray, number: int = 0) -> None:
+    """Velocities (F, N, 3), nm/ps, every EVERY steps: kT/m, and the VACF, over all time origins.
+
+    Successive values of a coordinate are correlated over some 0.2 ps, a tenth of the run, so that
+    five standard errors of a correlation, over the variance, are 5/sqrt(10 x 3 N).
+    """
+    lags = np.arange(FRAMES // 3)
+    found = [np.mean(velocities[: FRAMES - lag] * velocities[lag:]) for lag in lags]
+    expected = free_velocities(model, lags * EVERY * model.time_step, number)
+    assert expected.min() < -0.25 * expected[0]
+    tolerance = 5 / np.sqrt(10 * 3 * velocities.shape[1]) + 0.001
+    np.testing.assert_allclose(found, expected, atol=tolerance * expected[0])
+
+
+def test_velocities_of_free_sites_with_memory_in_lammps(tmp_path):
+    """The kernel and the initial state, which is one of equilibrium: the first frames count too."""
+    model, lmp = far_apart(tmp_path, "gle")
+    velocities = []
+    for _ in range(FRAMES):
+        velocities.append(100 * in_order(lmp, "v"))
+        lmp.command(f"run {EVERY} post no")
+    assert_the_closed_form(model, np.array(velocities))
+
+
+def test_velocities_of_free_sites_with_memory_in_openmm():
+    model = trained("gle")
+    context, integrator = in_openmm(model, unbonded("W" * 1000))
+    velocities = []
+    for _ in range(FRAMES):
+        state = context.getState(velocities=True)
+        velocities.append(state.getVelocities(asNumpy=True)._value)
+        integrator.step(EVERY)
+    assert_the_closed_form(model, np.array(velocities))

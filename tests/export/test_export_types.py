@@ -1,66 +1,74 @@
 """Exported models of several types of sites: our own forces and dynamics in other engines."""
 
-from dataclasses import replace
-
 import ase
 import numpy as np
 import openmm
 import pytest
-from openmm import XmlSerializer
 
 from dynmatch.api import load_model
+from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
 from dynmatch.export import lammps, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
-from dynmatch.model import Model, save
-from dynmatch.simulation.calculator import Evaluator
+from dynmatch.model import Model
+from dynmatch.potentials.bonded import Kind
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
+from tests.export.test_export import (
+    EVERY,
+    FRAMES,
+    STEPS,
+    TOLERANCE,
+    assert_the_closed_form,
+    free_msd,
+    in_openmm,
+)
 from tests.export.test_export import SITES as MANY
-from tests.export.test_export import STEPS, TOLERANCE, free_msd
-from tests.helpers.fluids import jittered_lattice
-from tests.potentials.test_bonded import topology
-from tests.potentials.test_molecular import FORM, parameters_of
+from tests.helpers import exported
+from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 EDGE = 1.3
 BOX = np.full(3, EDGE)
-TYPES = np.array(FORM.types)
+SITES = 27
+CHAIN = ((0, 1), (1, 2), (2, 3), (3, 4))
+KINDS = (
+    Kind(("A", "B"), (0.4, 900.0)),
+    Kind(("A", "B", "A"), (-0.3, 12.0)),
+    Kind(("B", "A", "B"), (-0.1, 9.0)),
+    Kind(("A", "B", "A", "B"), (1.0, -2, 3, 4, 5, 6, -7, 8)),
+)
+TOPOLOGY = SiteTopology(tuple("AB" * 13 + "A"), (0,) * 5 + tuple(range(1, 23)), ("M",) * 23, CHAIN)
 
 
 def trained(kind="ld") -> Model:
-    """Two types, with bonds, an angle and a dihedral, and every parameter different from zero."""
-    gamma, mass = np.array([520.0, 130.0]), np.array([25.0, 40.0])
-    return Model(kind, FORM, parameters_of(FORM), gamma, 1.3, mass, 300.0, 0.005)
+    """Two types, with bonds, angles and dihedrals, and every parameter different from zero."""
+    potential = fluid(("A", "B"), (0.25, 0.23, 0.21), channels=2, hidden=(5,), kinds=KINDS)
+    return exported.model_of(kind, potential, random_parameters(potential, 1))
 
 
 @pytest.fixture(scope="module")
 def start() -> SiteTrajectory:
     sites = jittered_lattice(np.random.default_rng(3), EDGE, 0.03).astype(np.float32)
-    names = "".join(FORM.names[number] for number in FORM.types)
-    return SiteTrajectory(
-        sites[None], np.zeros(1), np.ones(len(sites)), topology(names, FORM.bonds), BOX
-    )
+    return SiteTrajectory(sites[None], np.zeros(1), np.ones(SITES), TOPOLOGY, BOX)
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    save(folder / "model.yaml", folder / "model.npz", trained(), {})
-    return folder / "model.yaml"
+    return exported.kept(tmp_path_factory.mktemp("model"), trained(), TOPOLOGY)
 
 
 def test_openmm_and_ase_have_our_energy_and_forces(start, kept):
     """To the rounding of single precision."""
     x = start.positions[0].astype(float)
-    energy, forces = load_model(kept).evaluate(x, BOX)
-    system = openmm_system.system(trained(), BOX, len(x))
+    energy, forces = load_model(kept).evaluate(x, BOX, TOPOLOGY)
+    system = openmm_system.system(trained(), BOX, TOPOLOGY)
     platform = openmm.Platform.getPlatform("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(x)
     state = context.getState(energy=True, forces=True)
-    calculator = DynmatchCalculator(kept)
-    atoms = ase.Atoms(f"He{len(x)}", 10 * x, cell=10 * BOX, pbc=True, calculator=calculator)
+    atoms = atoms_at(x, DynmatchCalculator(kept, TOPOLOGY))
     kj = ase.units.kJ / ase.units.mol
     for e, f in (
         (state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value),
@@ -70,38 +78,48 @@ def test_openmm_and_ase_have_our_energy_and_forces(start, kept):
         np.testing.assert_allclose(f, forces, atol=1e-4 * np.abs(forces).max())
 
 
-@pytest.mark.parametrize("kind", ["bd", "ld"])
+def atoms_at(x: np.ndarray, calculator: DynmatchCalculator) -> ase.Atoms:
+    return ase.Atoms(f"He{len(x)}", 10 * x, cell=10 * BOX, pbc=True, calculator=calculator)
+
+
+@pytest.mark.parametrize("kind", DYNAMICS)
 def test_each_type_diffuses_in_openmm_as_it_was_learned(kind):
     """Free sites, half of either type, by the closed forms and tolerance of one type, times the
     square root of two."""
-    form = replace(FORM, types=(0, 1) * (MANY // 2), bonded=())
-    model = replace(trained(kind), form=form)
-    system = openmm.System()
-    physical = model.identifiable()
-    mass = physical["mass_over_alpha2"] if kind == "ld" else np.ones(2)
-    for site in openmm_system.of_sites(model, mass, MANY):
-        system.addParticle(site)
-    integrator = XmlSerializer.clone(openmm_system.integrator(model))
-    integrator.setRandomNumberSeed(5)
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatform("Reference"))
-    context.setPositions(np.zeros((MANY, 3)))
-    if kind == "ld":
-        context.setVelocitiesToTemperature(model.temperature, 6)
+    model = trained(kind)
+    context, integrator = in_openmm(model, unbonded("AB" * (MANY // 2)))
     integrator.step(STEPS)
     x = context.getState(positions=True).getPositions(asNumpy=True)._value
     moved = np.sum(x**2, 1).reshape(-1, 2).mean(0)
-    expected = [free_msd(one, STEPS) for one in model.of_types().values()]
+    expected = [free_msd(model, STEPS, number) for number in (0, 1)]
     assert moved == pytest.approx(expected, rel=TOLERANCE * np.sqrt(2))
 
 
-def test_what_is_not_written_is_refused(tmp_path, start):
+def test_each_type_has_its_own_memory_in_openmm():
+    model = trained("gle")
+    context, integrator = in_openmm(model, unbonded("AB" * 500))
+    velocities = []
+    for _ in range(FRAMES):
+        state = context.getState(velocities=True)
+        velocities.append(state.getVelocities(asNumpy=True)._value)
+        integrator.step(EVERY)
+    for number in (0, 1):
+        assert_the_closed_form(model, np.array(velocities)[:, number::2], number)
+
+
+@pytest.mark.parametrize("kind", DYNAMICS)
+def test_what_is_not_written_is_refused(tmp_path, start, kind):
     with pytest.raises(DynmatchError, match=r"several types of sites or bonds .* run it with"):
-        lammps.write(tmp_path, trained(), start, "test")
-    openmm_files.write(tmp_path, trained(), start)
+        lammps.write(tmp_path, trained(kind), start, "test")
+    openmm_files.write(tmp_path, trained(kind), start, "test")
     assert not (tmp_path / "system.xml").exists()
     assert "openmm_system.system" in (tmp_path / "run_openmm.py").read_text()
 
 
-def test_another_number_of_sites_is_refused():
-    with pytest.raises(DynmatchError, match="of 27 sites of given types, and here are 54"):
-        Evaluator(trained(), BOX, 54)
+def test_sites_that_are_not_named_are_refused(start, kept):
+    """The number of sites does not tell their types."""
+    atoms = atoms_at(start.positions[0], DynmatchCalculator(kept))
+    with pytest.raises(DynmatchError, match="sites of types A, B; which of them"):
+        atoms.get_potential_energy()
+    with pytest.raises(DynmatchError, match="of no type of the model, which knows A, B"):
+        openmm_system.system(trained(), BOX, unbonded("AC"))

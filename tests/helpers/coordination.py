@@ -27,8 +27,8 @@ def samples_of_coordination(observed: Observed) -> dict[str, np.ndarray]:
 
 def coordination_rows(compared: Compared) -> list[Row]:
     """Mean number of neighbours, less the reference's."""
-    samples = [compared.model["coordination"]], [compared.reference["coordination"]]
-    return [row("coordination", "difference", _difference, *samples)]
+    parts = compared.samples("coordination")
+    return [row(compared, "coordination", "difference", _difference, parts, target=0.0)]
 
 
 def _difference(first: np.ndarray, second: np.ndarray) -> float:

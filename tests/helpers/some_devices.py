@@ -27,11 +27,11 @@ def small_game(kind: str, gamma: float, lag_steps: int, frames: int, settings):
     the frames (F, N, 3) at which windows of the reference start."""
     import jax
     import jax.numpy as jnp
+    from dynmatch.training.classifiers.liquid import ClassifierForm
 
     from dynmatch.dynamics.rollout import RolloutPlan
     from dynmatch.sites.windows import LearningData
     from dynmatch.training import game as training
-    from dynmatch.training.classifiers.liquid import ClassifierForm
     from tests.helpers.fluids import jittered_lattice, random_parameters
 
     rng = np.random.default_rng(1)

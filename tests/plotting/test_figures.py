@@ -157,7 +157,7 @@ def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     update = np.arange(1, 101)
     approach = np.exp(-update / 20)
     d0 = DIFFUSION[model, seed] * (1 + approach)
-    mass = 18 * (1 + approach) if model == "ld" else np.full(100, np.nan)
+    mass = 18 * (1 + approach)
     history = pd.DataFrame(
         {
             "update": update,
@@ -172,15 +172,18 @@ def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
             "roughness": 0.01 * update,
         }
     )
+    if model == "bd":
+        del history["mass_over_alpha2"]
     model_file = {
         "d0_nm2_per_ps": float(d0[-1]),
         "gamma_over_alpha": float(THERMAL / d0[-1]),
-        "mass_over_alpha2": float(mass[-1]) if model == "ld" else None,
         "converged": seed != 3,
         "ended_by": "score gap at its floor" if seed != 3 else "time budget",
         "updates": 100,
         "minutes": 1.5,
     }
+    if model == "ld":
+        model_file["mass_over_alpha2"] = float(mass[-1])
     return history, pd.DataFrame({"update": update, "rdf_error": 0.3 * approach}), model_file
 
 

@@ -5,7 +5,6 @@ import pytest
 from dynmatch.observables.registry import ANALYSES, OBSERVABLES
 from dynmatch.plotting.captions import caption
 from dynmatch.plotting.registry import (
-    BASELINES,
     FIGURES,
     SUMMARY,
     TABLES,
@@ -17,7 +16,7 @@ from dynmatch.plotting.registry import (
 from dynmatch.runtime.names import named
 from tests.systems.test_cards import shipped
 
-DRAWN_OF_ALL = {"diagnostics", "msd"}
+DRAWN_OF_ALL = {"diagnostics", "msd", "comparison"}
 
 
 @pytest.mark.parametrize(("name", "card"), FIGURES.items(), ids=FIGURES)
@@ -32,25 +31,26 @@ def test_figures_go_by_what_a_system_has():
     liquid, molecule = ANALYSES["liquid"], ANALYSES["molecule"]
     plain = figures_of(liquid, has=())
     assert {"overview", "rdf", "van_hove", *DRAWN_OF_ALL} <= set(plain)
-    for feature, figure in ((TRUTH, "recovery"), (TYPES, "sites"), (BASELINES, "comparison")):
+    for feature, figure in ((TRUTH, "recovery"), (TYPES, "sites")):
         assert set(figures_of(liquid, has={feature})) == {*plain, figure}
     torsions = {"ramachandran", "torsions", "torsion_kinetics"}
     assert set(figures_of(molecule, has=())) == torsions | DRAWN_OF_ALL
-    assert {*plain, *torsions, "recovery", "sites", "comparison"} == set(FIGURES)
+    assert {*plain, *torsions, "recovery", "sites"} == set(FIGURES)
 
 
 def test_captions_tell_settings_and_samples():
     water, dipeptide = shipped("water"), shipped("molecule")
     text = caption("van_hove", water, "liquid", 3)
     assert text.startswith("Self part of the van Hove function at lags of 1.0, 5.0, 20.0 ps.")
-    assert "Samples: 2 reference replica(s) of 2000.0 ps, and 2 of 2000.0 ps" in text
+    assert "Samples: of 3 reference replica(s) of 1400.0 ps the last one" in text
+    assert "trained on; 2 of 2000.0 ps" in text
     assert "3 seed(s)" in text
     assert "within 0.35 nm" in caption("adf", water, "liquid", 1)
     assert "Motion of all sites together is taken out." in caption("msd", water, "liquid", 1)
     assert "It is that of the centre of mass." in caption("msd", dipeptide, "molecule", 1)
     assert "a lag of 10.0 ps" in caption("torsion_kinetics", dipeptide, "molecule", 1)
     own = caption("rdf", shipped("trajectory"), "liquid", 1)
-    assert "Samples: 1 reference replica(s), and 2 of 1000.0 ps" in own
+    assert "Samples: of 1 reference replica(s) the last one, or the last third" in own
     assert "Samples" not in caption("diagnostics", water, "liquid", 1)
 
 

@@ -1,4 +1,4 @@
-"""Neighbour lists against a tree, forces in blocks against all pairs, and how often to look."""
+"""Neighbour lists against a tree, and forces in blocks against all pairs."""
 
 import jax
 import jax.numpy as jnp
@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from dynmatch.dynamics.dynamics import Dynamics, free_motion, generator, velocity
-from dynmatch.model import Model
-from dynmatch.potentials import neighbour_lists, potential
 from dynmatch.potentials.neighbour_lists import NeighbourLists
-from dynmatch.simulation.replicas import FAR, rebuild_interval
+from dynmatch.potentials.separations import BLOCK
+from tests.helpers.fluids import bonded_sites, fluid, random_parameters, unbonded
 
-FORM = potential.PotentialForm(0.6, 0.45, 0.25, 2.494, pair_basis=20, hidden=())
+FORM = fluid(cores=0.25, kT=2.494, basis=20, channels=2)
 SKIN = 0.1
 
 
@@ -31,14 +29,15 @@ def test_lists_hold_what_a_tree_finds(count, box, cells):
     box = np.array(box)
     positions = liquid(count, box, replicas=2)
     lists = NeighbourLists(FORM, box, count, SKIN)
-    room = lists.room(positions, 0)
-    assert (room.cell is not None) == cells
-    assert (room.pair is None) == (count <= neighbour_lists.ALL_PAIRS_UP_TO)
-    near, fits = jax.jit(lists.update, static_argnums=0)(room, positions)
+    capacity = lists.capacity(positions, 0)
+    assert (capacity.cell is not None) == cells
+    near, fits = jax.jit(lists.update, static_argnums=0)(capacity, positions)
     assert fits
-    for index, reach in ((near.pair, 0.6 + SKIN), (near.three_body, 0.45 + SKIN)):
+    for term, index in zip(FORM.terms, near, strict=True):
+        assert (index is None) == (count <= term.all_pairs_up_to)
         if index is None:
             continue
+        reach = term.reach + SKIN
         for x, found in zip(positions, np.asarray(index), strict=True):
             wrapped = np.mod(np.asarray(x, np.float64), box)
             tree = KDTree(wrapped, boxsize=box).query_ball_point(wrapped, reach)
@@ -53,70 +52,60 @@ def test_lists_hold_what_a_tree_finds(count, box, cells):
                 assert np.allclose(np.linalg.norm(d, axis=1), reach, atol=1e-5)
 
 
-@pytest.mark.parametrize("small", [{"pair": 5}, {"three_body": 5}, {"cell": 3}])
+@pytest.mark.parametrize("small", ["pair", "three_body", "cell"])
 def test_lists_without_room_say_so(small):
     box = np.array([3.6, 2.9, 4.3])
     positions = liquid(2000, box)
     lists = NeighbourLists(FORM, box, 2000, SKIN)
-    room = lists.room(positions, 0)
-    assert lists.update(room, positions)[1]
-    assert not lists.update(room._replace(**small), positions)[1]
-    more = lists.room(positions, 1)
-    assert all(new > old for new, old in zip(more, room, strict=True))
+    capacity = lists.capacity(positions, 0)
+    assert lists.update(capacity, positions)[1]
+    if small == "cell":
+        short = capacity._replace(cell=3)
+    else:
+        kinds = [term.kind for term in FORM.terms]
+        sizes = zip(kinds, capacity.lists, strict=True)
+        short = capacity._replace(lists=tuple(5 if k == small else size for k, size in sizes))
+    assert not lists.update(short, positions)[1]
+    more = lists.capacity(positions, 1)
+    pairs = [*zip(more.lists, capacity.lists, strict=True), (more.cell, capacity.cell)]
+    assert all(new > old for new, old in pairs)
 
 
-def test_forces_in_blocks_are_those_of_all_pairs():
-    """600 sites, two blocks, the second one filled up; to 1e-5 of the largest force."""
-    assert potential.BLOCK < 600
+@pytest.mark.parametrize("types", [1, 2])
+def test_forces_in_blocks_are_those_of_all_pairs(types):
+    """600 sites, two blocks, the second one filled up; to 1e-5 of the largest force. Of one type,
+    and of two in pairs that are bonded across the border of the blocks."""
+    assert BLOCK < 600
     box = np.array([2.6, 2.6, 2.6])
     # on a grid with noise, because forces between random points have no scale
     x = np.stack(np.meshgrid(*3 * [np.arange(9) * 2.6 / 9]), -1).reshape(-1, 3)[:600]
     x = x + np.random.default_rng(1).normal(0, 0.02, x.shape)
     positions = jnp.asarray(x, jnp.float32)
-    parameters = potential.initialise(FORM, jax.random.PRNGKey(1))
-    kernel = parameters["network"]["params"]["Dense_0"]["kernel"]
-    parameters["network"]["params"]["Dense_0"]["kernel"] = kernel + 0.1
-    tables = potential.tabulate(FORM, parameters)
-    lists = NeighbourLists(FORM, box, 600, SKIN)
-    near, fits = lists.update(lists.room(positions[None], 0), positions[None])
+    if types == 1:
+        potential, topology = FORM, unbonded("W" * 600)
+    else:
+        potential = fluid(("A", "B"), 0.25, kT=2.494, basis=20, hidden=(3,))
+        topology = bonded_sites("AB" * 300, [(2 * k + 1, 2 * k + 2) for k in range(299)])
+    parameters = random_parameters(potential, 1, 0.3)
+    tables = potential.tabulate(parameters)
+    lists = NeighbourLists(potential, box, 600, SKIN)
+    near, fits = lists.update(lists.capacity(positions[None], 0), positions[None])
     assert fits
     near = jax.tree.map(lambda index: index[0], near)
-    blocks = potential.force(FORM, tables, positions, jnp.asarray(box), near)
-    plain = potential.force(FORM, tables, positions, jnp.asarray(box))
+    force = jax.jit(potential.force, static_argnums=3)
+    blocks = force(tables, positions, jnp.asarray(box), topology, near)
+    plain = force(tables, positions, jnp.asarray(box), topology, None)
     np.testing.assert_allclose(blocks, plain, atol=1e-5 * np.abs(plain).max())
 
 
-@pytest.mark.parametrize("kind", ["bd", "ld"])
-def test_free_motion_is_that_of_free_sites(kind):
-    """20000 sites without forces: the variance to 5 sigma, sigma = sqrt(2/60000) of it."""
-    dynamics = Dynamics(jnp.float32(300.0), jnp.float32(1.3), jnp.float32(18.0))
-    kT, step, steps = 2.494, 0.002, 20
-
-    def no_force(positions, **_):
-        return jnp.zeros_like(positions)
-
-    engine = generator(kind, no_force, step, kT)
-    start = engine.init(dynamics, jax.random.PRNGKey(2), jnp.zeros((20_000, 3)))
-    end = jax.lax.fori_loop(0, steps, lambda _, state: engine.step(dynamics, state), start)
-    moved = np.asarray(end.position - start.position)
-    exact = free_motion(kind, dynamics, kT, steps * step)
-    if kind == "bd":
-        # the scheme averages two successive noises: the variance lacks half a step
-        exact *= np.sqrt(1 - 0.5 / steps)
-    else:
-        assert np.std(velocity(dynamics, start)) == pytest.approx(
-            free_motion(kind, dynamics, kT, 1e-6) / 1e-6, rel=5 * np.sqrt(0.5 / 60_000)
-        )
-    # BAOAB's free motion is exact to second order in step / tau = 0.04
-    assert np.var(moved) == pytest.approx(exact**2, rel=5 * np.sqrt(2 / 60_000) + 0.04**2)
-
-
-@pytest.mark.parametrize("kind", ["bd", "ld"])
-@pytest.mark.parametrize("time_step", [0.0005, 0.005, 0.02])
-def test_skin_covers_what_sites_move_between_two_searches(kind, time_step):
-    model = Model(kind, FORM, {}, 415.0, 1.0, 18.0, 300.0, time_step)
-    steps, skin = rebuild_interval(model)
-    moved = free_motion(kind, model.dynamics, model.kT, steps * time_step)
-    assert 0.5 * skin == pytest.approx(FAR * moved)
-    longer, _ = rebuild_interval(Model(kind, FORM, {}, 415.0, 1.0, 18.0, 300.0, time_step / 4))
-    assert longer > steps
+def test_one_list_serves_terms_of_the_same_range_and_none_those_without():
+    """A bonded term has no neighbours; at most 128 sites the pair term takes all pairs."""
+    box = np.array([2.0, 2.1, 2.2])
+    positions = liquid(300, box)
+    equal = fluid(three_body_cutoff=0.6)
+    lists = NeighbourLists(equal, box, 300, SKIN)
+    near, fits = lists.update(lists.capacity(positions, 0), positions)
+    assert fits
+    np.testing.assert_array_equal(near[0], near[1])
+    few = NeighbourLists(equal, box, 128, SKIN)
+    assert few.update(few.capacity(positions[:, :128], 0), positions[:, :128])[0][0] is None

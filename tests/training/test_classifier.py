@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.training.classifiers.liquid import Classifier, ClassifierForm, WindowFeatures
 from scipy.spatial.transform import Rotation
 
 from dynmatch.training.classifiers import liquid as judge
-from dynmatch.training.classifiers.liquid import Classifier, ClassifierForm, WindowFeatures
 from tests.helpers.fluids import jittered_lattice
 
 pytestmark = pytest.mark.usefixtures("double_precision", "quick_compilation")

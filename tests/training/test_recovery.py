@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.dynamics.dynamics import Dynamics
+from dynmatch.potentials.potential import PotentialForm
+from dynmatch.training.classifiers.liquid import ClassifierForm
 from jax import random
 
 from dynmatch.dynamics import dynamics as engine
-from dynmatch.dynamics.dynamics import Dynamics
 from dynmatch.dynamics.rollout import RolloutPlan
 from dynmatch.potentials import potential
-from dynmatch.potentials.potential import PotentialForm
 from dynmatch.sites.windows import LearningData
 from dynmatch.training import game as training
-from dynmatch.training.classifiers.liquid import ClassifierForm
 
 KT, GAMMA, MASS = 2.5, 300.0, 30.0
 FORM = PotentialForm(

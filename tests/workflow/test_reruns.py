@@ -59,6 +59,7 @@ def test_cards_and_checks_of_the_config_rerun_nothing():
 def test_a_new_observable_or_figure_trains_and_simulates_nothing():
     """The registries are edited for it."""
     analysed = {"reference_observables", "molecule_reference_observables"}
+    analysed |= {"training_part_observables", "molecule_training_part_observables"}
     analysed |= {"observables", "molecule_observables", "summary", "figure"}
     found = {job.rule for job in rerun_by("observables/registry.py")}
     assert found == analysed

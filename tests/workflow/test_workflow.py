@@ -144,21 +144,34 @@ def smoke(tmp_path_factory) -> Path:
 @pytest.mark.workflow
 def test_summary_has_every_metric_of_both_models(smoke):
     summary = pd.read_csv(smoke / "results" / "smoke" / "summary.csv")
-    assert list(summary) == ["system", "model", "seed", "observable", "metric", "value", "error"]
+    columns = ["system", "model", "seed", "observable", "metric", "value", "error"]
+    assert list(summary) == [*columns, "floor", "null", "status"]
+    assert summary[summary.value.isna()].status.notna().all()
     expected = {
         ("rdf", "mae"),
         ("adf", "mae"),
-        ("msd", "log_rmse"),
+        ("msd", "log_rmse 0.02-1 ps"),
+        ("scattering", "mae"),
         ("diffusion", "ratio"),
-        ("diffusion", "value"),
     }
-    for model, more in (("bd", set()), ("ld", {("vacf", "mae")})):
+    moving = {("vacf", "mae"), ("vacf", "largest"), ("velocity_variance", "ratio")}
+    for model, more in (("bd", set()), ("ld", moving)):
         rows = summary[(summary.system == "water") & (summary.model == model)]
         metrics = rows.set_index(["observable", "metric"])
         assert set(metrics.index) >= expected | more
         chosen = metrics.loc[list(expected | more)]
         assert (chosen.value > 0).all()
         assert (chosen.error > 0).all()
+        assert (chosen.floor > 0).all()
+        verdict = metrics.loc[("model", "verdict")]
+        assert verdict.value == 0
+        assert "of 4 updates" in verdict.status or "not converged in 4 updates" in verdict.status
+
+
+@pytest.mark.workflow
+def test_the_summary_does_not_depend_on_the_speed_of_the_machine(smoke):
+    summary = pd.read_csv(smoke / "results" / "smoke" / "summary.csv")
+    assert not summary.metric.str.contains("minutes").any()
 
 
 @pytest.mark.workflow
@@ -203,7 +216,12 @@ FROM_VALIDATION = {
     "total",
 }
 FROM_TRAINING = FROM_VALIDATION | {"training", "export"}
-ALL = FROM_TRAINING | {"reference", "projection", "reference_observables"}
+ALL = FROM_TRAINING | {
+    "reference",
+    "projection",
+    "reference_observables",
+    "training_part_observables",
+}
 
 
 @pytest.mark.workflow

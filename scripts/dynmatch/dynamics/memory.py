@@ -133,23 +133,42 @@ class Equation:
         own = jnp.asarray(types)
         return Coefficients(mass, kT, turn[own], noisy[own])
 
+    def drift(self, values: Values) -> np.ndarray:
+        """A (T, 1 + K, 1 + K), 1/ps, in double precision: of the momentum, the exponentials and
+        both variables of each cosine, in this order."""
+        double = {name: np.asarray(value, np.float64) for name, value in values.items()}
+        diagonal = self._diagonal(double)[:, :, None] * np.eye(1 + self.auxiliary)
+        return diagonal - self._antisymmetric(double)
+
+    @property
+    def auxiliary(self) -> int:
+        """K, the number of auxiliary variables of a coordinate."""
+        return self.exponentials + 2 * self.cosines
+
     def _antisymmetric(self, values: Values) -> Array:
-        """Minus the antisymmetric part of A, (T, 1 + K, 1 + K)."""
-        types, size = len(values["gamma"]), 1 + self.exponentials + 2 * self.cosines
-        made = jnp.zeros((types, size, size), values["gamma"].dtype)
-        first = 1 + self.exponentials
-        pairs = first + 2 * np.arange(self.cosines)
-        coupling = jnp.sqrt(jnp.concatenate([values["strength"], values["cosine"]], 1))
-        coupled = np.concatenate([np.arange(1, first), pairs]).astype(int)
-        made = made.at[:, 0, coupled].set(coupling).at[:, coupled, 0].set(-coupling)
-        omega = values["frequency"]
-        return made.at[:, pairs, pairs + 1].set(-omega).at[:, pairs + 1, pairs].set(omega)
+        """Minus the antisymmetric part of A, (T, 1 + K, 1 + K); of NumPy's arrays or of JAX's."""
+        arrays = values["gamma"].__array_namespace__()
+        pairs = 1 + self.exponentials + 2 * np.arange(self.cosines)
+        coupled = np.concatenate([np.arange(1, 1 + self.exponentials), pairs])
+        coupling = arrays.concatenate([values["strength"], values["cosine"]], axis=1)
+        couplings = self._rotations(np.zeros(len(coupled), int), coupled)
+        rotations = self._rotations(pairs + 1, pairs)
+        made = (arrays.sqrt(coupling)[:, :, None, None] * couplings).sum(1)
+        return made + (values["frequency"][:, :, None, None] * rotations).sum(1)
+
+    def _rotations(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """(len(rows), 1 + K, 1 + K) with 1 at each row and column, and -1 across the diagonal."""
+        made = np.zeros((len(rows), 1 + self.auxiliary, 1 + self.auxiliary), np.float32)
+        made[np.arange(len(rows)), rows, columns] = 1
+        return made - np.swapaxes(made, 1, 2)
 
     def _diagonal(self, values: Values) -> Array:
         """The diagonal of A, (T, 1 + K), 1/ps. No memory is shorter than a time step."""
+        arrays = values["gamma"].__array_namespace__()
         white = (values["gamma"] / values["mass"])[:, None]
-        times = jnp.maximum(values["time"], self.time_step)
-        return jnp.concatenate([white, 1 / times, jnp.repeat(values["rate"], 2, 1)], 1)
+        times = arrays.maximum(values["time"], self.time_step)
+        rates = arrays.repeat(values["rate"], 2, axis=1)
+        return arrays.concatenate([white, 1 / times, rates], axis=1)
 
     def init(self, coefficients: Coefficients, force: Force, key: Array, x: Array) -> State:
         key, first, second = random.split(key, 3)

@@ -4,8 +4,9 @@ r"""A trained model as input files for LAMMPS, in `units real` (Angstrom, fs, g/
     initial.data     one configuration
     pair.table       u(r) for `pair_style table`
     threebody.uf3    w(r_ij, r_ik, r_jk) for `pair_style uf3`, as cubic B-splines
+    gle.A            the memory of a model that has one, for `fix gle`
 
-The last two need a linear three-body term. LAMMPS's `threebody/table` would carry it as well, but
+Table and splines need a linear three-body term. LAMMPS's `threebody/table` would carry it as well, but
 takes the nearest node of its grid; `uf3` is twice continuously differentiable, and its forces are
 the exact gradient of its energy. For a network the script leaves the forces to `fix external` and
 `dynmatch.export.lammps_driver`.
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import BSpline
 
-from dynmatch.export.lammps_script import ANGSTROM, KCAL, input_script, site_mass
+from dynmatch.export.lammps_script import ANGSTROM, KCAL, input_script, motion_of, site_mass
 from dynmatch.export.triplets import PairsAndTriplets, require_one_type, write_out
 from dynmatch.model import Model
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -50,6 +51,8 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
         written = write_out(model)
         texts["pair.table"] = pair_table(written)
         texts["threebody.uf3"] = triplet_splines(written)
+    for file, text in motion_of(model).files.items():
+        texts[file] = text(model)
     for file, text in texts.items():
         with replacing(folder / file) as path:
             path.write_text(text, encoding="utf-8")

@@ -12,10 +12,14 @@ Brownian   damp = dt/2 and the mass M = g dt/2. The scheme GJ-I then has c2 = 0,
 
 `fix langevin` and `fix brownian` are there as alternatives. Their error is of first order in the
 time step, and they therefore take SUBSTEPS steps for one of ours.
+
+Memory     `fix gle` (M. Ceriotti, G. Bussi and M. Parrinello, doi:10.1021/ct900563s) integrates it
+           as OBABO, with O exact for the matrix A of the auxiliary momenta, which a file holds.
+           Without its `noneq` their covariance is kB T times the unit matrix, as ours.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
@@ -90,6 +94,14 @@ else &
   "timestep {substep:.9g}" &
   "fix move all brownian {temperature:.9g} ${{seed}} gamma_t {gamma_t:.9g} rng gaussian"
 """
+MEMORY = """
+# mass {mass:.6g} g/mol, friction of slow motion {friction:.6g} g/mol/ps. The memory is that of
+# {auxiliary} auxiliary momenta of every coordinate: gle.A is the matrix A of
+# du = -A u dt + noise, u = (sqrt(mass) velocity, auxiliary momenta). Needs the package EXTRA-FIX
+velocity all create {temperature:.9g} ${{seed}} dist gaussian
+timestep {step:.9g}
+fix move all gle {auxiliary} {temperature:.9g} {temperature:.9g} ${{seed}} gle.A
+"""
 OUTPUT = """
 compute msd all msd com yes
 compute rdf all rdf 120
@@ -112,16 +124,34 @@ class Motion:
     title     of the dynamics, in the script
     commands  see above
     mass      in LAMMPS, g/mol, of the columns of a type and the time step (ps)
+    files     texts that the commands read, by the name of their file
+    words     that the commands have beside those of every dynamics
     """
 
     title: str
     commands: str
     mass: Callable[[Mapping[str, float], float], float]
+    files: Mapping[str, Callable[[Model], str]] = field(default_factory=dict)
+    words: Callable[[Model], dict] = lambda model: {}
+
+
+def drift_matrix(model: Model) -> str:
+    """A of a model with memory, 1/fs, for `fix gle`."""
+    (drift,) = model.equation.drift(model.values) / FEMTOSECOND
+    rows = [" ".join(f"{number:.17g}" for number in row) for row in drift]
+    return "\n".join(["# A, 1/fs: sqrt(mass) velocity, and the auxiliary momenta", *rows, ""])
 
 
 MOTIONS = {
     "bd": Motion("Brownian", BROWNIAN, lambda known, dt: known["gamma_over_alpha"] * dt / 2),
     "ld": Motion("Langevin", LANGEVIN, lambda known, dt: known["mass_over_alpha2"]),
+    "gle": Motion(
+        "generalised Langevin",
+        MEMORY,
+        lambda known, dt: known["mass_over_alpha2"],
+        {"gle.A": drift_matrix},
+        lambda model: {"auxiliary": model.equation.auxiliary},
+    ),
 }
 
 
@@ -160,6 +190,7 @@ def input_script(model: Model, name: str) -> str:
         "damp": FEMTOSECOND * mass / friction,
         "gamma_t": friction / FEMTOSECOND,
         "d0": physical["d0_nm2_per_ps"],
+        **motion.words(model),
     }
     network = bool(model.potential.term("three_body").hidden)
     parts = [

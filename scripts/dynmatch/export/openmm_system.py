@@ -6,7 +6,7 @@ functions, and can be kept as XML. A network is computed by dynmatch through a P
 
 The integrators move in physical time t: with tau = alpha t, friction gamma/alpha, mass m/alpha^2.
 Brownian dynamics is a CustomIntegrator with the Leimkuhler-Matthews scheme of our own generator;
-OpenMM's BrownianIntegrator is Euler-Maruyama.
+OpenMM's BrownianIntegrator is Euler-Maruyama. So is dynamics with memory, with our own BAOAB.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import openmm
 from openmm import unit
+from scipy.linalg import expm
 
 from dynmatch.errors import DynmatchError
 from dynmatch.export.triplets import PairsAndTriplets, write_out
@@ -144,6 +145,48 @@ def _langevin(model: Model, topology: SiteTopology) -> openmm.Integrator:
     return made
 
 
+def _memory(model: Model, topology: SiteTopology) -> openmm.CustomIntegrator:
+    """BAOAB with the auxiliary variables s1, s2, ... of every coordinate, over sqrt(m) like the
+    velocity; they are drawn at the first step. O: rotation, decay and noise, rotation."""
+    equation, dt = model.equation, model.time_step
+    drift = equation.drift(model.values)
+    diagonal = np.diagonal(drift, axis1=1, axis2=2)
+    antisymmetric = drift - diagonal[:, :, None] * np.eye(drift.shape[1])
+    rotation = expm(-0.5 * dt * antisymmetric)
+    decay = np.exp(-dt * diagonal)
+    made = openmm.CustomIntegrator(dt)
+    made.addGlobalVariable("kT", model.kT)
+    made.addGlobalVariable("started", 0)
+    size = range(1 + equation.auxiliary)
+    names = ["v", *(f"s{number}" for number in size[1:])]
+    for number in size:
+        made.addPerDofVariable(f"t{number}", 0)
+        _add_per_site(made, f"decay{number}", model, topology, decay[:, number])
+        for column in size:
+            entry = rotation[:, number, column]
+            _add_per_site(made, f"r{number}_{column}", model, topology, entry)
+    for name in names[1:]:
+        made.addPerDofVariable(name, 0)
+    made.addUpdateContextState()
+    made.beginIfBlock("started = 0")
+    for name in names[1:]:
+        made.addComputePerDof(name, "sqrt(kT/m)*gaussian")
+    made.addComputeGlobal("started", "1")
+    made.endBlock()
+    made.addComputePerDof("v", "v + 0.5*dt*f/m")
+    made.addComputePerDof("x", "x + 0.5*dt*v")
+    for number in size:
+        turned = " + ".join(f"r{number}_{column}*{name}" for column, name in enumerate(names))
+        noise = f"sqrt(kT*(1 - decay{number}^2)/m)*gaussian"
+        made.addComputePerDof(f"t{number}", f"decay{number}*({turned}) + {noise}")
+    for number, name in enumerate(names):
+        turned = " + ".join(f"r{number}_{column}*t{column}" for column in size)
+        made.addComputePerDof(name, turned)
+    made.addComputePerDof("x", "x + 0.5*dt*v")
+    made.addComputePerDof("v", "v + 0.5*dt*f/m")
+    return made
+
+
 def _add_per_site(
     made: openmm.CustomIntegrator,
     name: str,
@@ -182,6 +225,7 @@ class Motion:
 MOTIONS = {
     "bd": Motion(_brownian, _no_masses, velocities=False),
     "ld": Motion(_langevin, _physical_masses, velocities=True),
+    "gle": Motion(_memory, _physical_masses, velocities=True),
 }
 
 

@@ -24,14 +24,15 @@ def observe(
     analysis  a name of `registry.ANALYSES`, with settings of its class; the rest as in `Observed`
 
     Samples are arrays by time blocks, the first axis that of the samples, from which errors of
-    quantities that join many bins can be computed; see the functions `samples_of_...`.
+    quantities that join many bins can be computed; see the functions `samples_of_...`. With them
+    is the `duration`, ps, of all replicas together.
 
     Raises DynmatchError when the trajectory does not fit the analysis or the settings.
     """
     observed = Observed(trajectory, temperature, settings, lags)
     cards = ANALYSES[analysis].observables
     tables = {name: observed.once(named(card.table)) for name, card in cards.items()}
-    samples = {}
+    samples = {"duration": np.array(trajectory.n_frames * trajectory.frame_spacing)}
     for card in cards.values():
         if card.samples:
             samples |= named(card.samples)(observed)

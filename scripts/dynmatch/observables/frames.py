@@ -8,7 +8,7 @@ import numpy as np
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.observed import Observed
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.statistics import block_slices
+from dynmatch.statistics import BLOCKS, block_slices
 
 LAGS_PER_DECADE = 20
 CHUNK = 200_000
@@ -41,8 +41,10 @@ def log_lags(
 ) -> np.ndarray:
     """Lags in frames, spaced logarithmically from 1 frame to `longest` (ps).
 
-    No lag exceeds half a replica, where fewer than two independent origins are left. The `extra`
-    lags (ps) are put in where they are multiples of the frame spacing and not too long.
+    They are the powers of 10^(1/LAGS_PER_DECADE), rounded, whatever the length: trajectories with
+    the same frame spacing have them in common. No lag exceeds half a replica, where fewer than two
+    independent origins are left. The `extra` lags (ps) are put in where they are multiples of the
+    frame spacing and not too long.
 
     Raises DynmatchError when a replica has fewer than three frames.
     """
@@ -51,10 +53,10 @@ def log_lags(
         raise DynmatchError(f"a replica of {frames} frames is too short for any lag; it takes 3")
     spacing = replicas[0].frame_spacing
     last = max(1, min(round(longest / spacing), frames // 2))
-    points = int(np.ceil(LAGS_PER_DECADE * np.log10(last))) + 1
+    points = np.arange(np.ceil(LAGS_PER_DECADE * np.log10(last)) + 1)
     wanted = np.array(extra, np.float64) / spacing
     whole = wanted[np.abs(wanted - wanted.round()) < 1e-3].round()
-    lags = np.union1d(np.geomspace(1, last, points).round(), whole).astype(int)
+    lags = np.union1d((10 ** (points / LAGS_PER_DECADE)).round(), whole).astype(int)
     return lags[(lags >= 1) & (lags <= last)]
 
 
@@ -79,14 +81,15 @@ def pieces(block: slice, size: int) -> list[slice]:
 
 
 def displacement_lengths(
-    replica: SiteTrajectory, drift: np.ndarray, lag: int, stride: int
+    replica: SiteTrajectory, drift: np.ndarray, lag: int, stride: int, blocks: int = BLOCKS
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Distances, nm, the sites move in `lag` frames, the drift (F, 3) taken off.
 
-    Yields the number of a time block of origins and distances (O, N) from some of them.
+    Yields the number of a time block of origins, of `blocks`, and distances (O, N) from some of
+    them.
     """
     all_origins = origins(replica, lag, stride)
-    for number, block in enumerate(block_slices(len(all_origins))):
+    for number, block in enumerate(block_slices(len(all_origins), blocks)):
         for piece in pieces(block, max(1, CHUNK // replica.n_sites)):
             start = all_origins[piece]
             moved = replica.positions[start + lag] - replica.positions[start]

@@ -116,6 +116,8 @@ LIQUID = Analysis(
             "density",
             "error",
             "dynmatch.observables.tetrahedral.observe_tetrahedral",
+            samples="dynmatch.observables.tetrahedral.samples_of_tetrahedral",
+            rows="dynmatch.summary.liquid.tetrahedral_rows",
         ),
         "msd": MSD,
         "diffusion": DIFFUSION,
@@ -140,6 +142,8 @@ LIQUID = Analysis(
             "fs",
             "error",
             "dynmatch.observables.scattering.observe_scattering",
+            samples="dynmatch.observables.scattering.samples_of_scattering",
+            rows="dynmatch.summary.liquid.scattering_rows",
             dynamic=True,
         ),
         "survival": Observable(
@@ -182,7 +186,7 @@ LIQUID = Analysis(
     },
     settings="dynmatch.settings.ObservableSettings",
     velocities=True,
-    compares_by=("potential.cutoff", "training.lags"),
+    compares_by=("potential.cutoff",),
     sampling=(
         "structure from frames {observables[structure_spacing]} ps apart. Bands and bars: one "
         "standard error, over ten time blocks of each replica, and for the MSD also over sites, "

@@ -37,8 +37,8 @@ def tetrahedral_order(positions: np.ndarray, box: np.ndarray | None) -> np.ndarr
 def tetrahedral_samples(trajectory: SiteTrajectory) -> tuple[np.ndarray, np.ndarray]:
     """Density of q over all sites and frames of `trajectory`, which integrates to 1.
 
-    Returns the bin centres (bins,), from the lowest sampled bin to q = 1, and samples (B, bins),
-    one per time block and replica.
+    Returns the bin centres (bins,), from q = -3 to 1, and samples (B, bins), one per time block
+    and replica.
     """
     edges = np.linspace(-3, 1, BINS + 1)
     samples = []
@@ -49,17 +49,31 @@ def tetrahedral_samples(trajectory: SiteTrajectory) -> tuple[np.ndarray, np.ndar
                 q = tetrahedral_order(replica.positions[piece], replica.box)
                 counts += np.histogram(q.clip(-3, 1), edges)[0]
             samples.append(counts / (counts.sum() * (edges[1] - edges[0])))
-    samples = np.array(samples)
-    lowest = np.flatnonzero(samples.any(axis=0))[0]
-    return 0.5 * (edges[1:] + edges[:-1])[lowest:], samples[:, lowest:]
+    return 0.5 * (edges[1:] + edges[:-1]), np.array(samples)
 
 
 def tetrahedral(trajectory: SiteTrajectory) -> pd.DataFrame:
     """Columns q, density, error; see `tetrahedral_samples`."""
-    q, samples = tetrahedral_samples(trajectory)
+    return tetrahedral_table(*tetrahedral_samples(trajectory))
+
+
+def tetrahedral_table(q: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
+    """Columns q, density, error, from what `tetrahedral_samples` returns, from the lowest sampled
+    bin on."""
     value, error = mean_and_error(samples)
-    return pd.DataFrame({"q": q, "density": value, "error": error})
+    lowest = np.flatnonzero(value)[0]
+    return pd.DataFrame({"q": q, "density": value, "error": error})[lowest:].reset_index(drop=True)
 
 
 def observe_tetrahedral(observed: Observed) -> pd.DataFrame:
-    return tetrahedral(observed.once(structure))
+    return tetrahedral_table(*observed.once(_of_structure))
+
+
+def samples_of_tetrahedral(observed: Observed) -> dict[str, np.ndarray]:
+    """`tetrahedral` (B, bins) on `tetrahedral_grid` (bins,)."""
+    q, samples = observed.once(_of_structure)
+    return {"tetrahedral_grid": q, "tetrahedral": samples}
+
+
+def _of_structure(observed: Observed) -> tuple[np.ndarray, np.ndarray]:
+    return tetrahedral_samples(observed.once(structure))

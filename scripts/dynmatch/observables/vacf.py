@@ -10,12 +10,12 @@ from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import mean_and_error, ratio_samples
 
 
-def vacf_samples(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray, np.ndarray]:
-    """<v(0).v(t)> / <v^2> over all sites and time origins, centre-of-mass velocity taken off.
+def velocity_products(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray, np.ndarray]:
+    """<v(0).v(t)>, nm^2/ps^2, over all sites and time origins, centre-of-mass velocity taken off.
 
     Lags run from 0 to `length` (ps) or half a replica, frame by frame. Returns lags (L,), ps, and
-    samples (R*B, L), one per block of time origins and replica, whose mean is the ratio of means.
-    Both are empty where the trajectory has no velocities.
+    samples (R*B, L), one per block of time origins and replica. Both are empty where the trajectory
+    has no velocities.
     """
     if trajectory.velocities is None:
         return np.empty(0), np.empty((0, 0))
@@ -29,8 +29,18 @@ def vacf_samples(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray,
         chunks = site_chunks(replica.velocities, drift)
         sums.append(sum(correlation_sums(series, lags).sum(axis=0) for _, series in chunks))
     counts = [origin_counts(replica.n_frames, lags) for replica in replicas]
-    products = ratio_samples(np.concatenate(sums), np.concatenate(counts))
-    return lag_times(lags, spacing), ratio_samples(products, products[:, :1])
+    products = ratio_samples(np.concatenate(sums), np.concatenate(counts) * trajectory.n_sites)
+    return lag_times(lags, spacing), products
+
+
+def vacf_samples(trajectory: SiteTrajectory, length: float) -> tuple[np.ndarray, np.ndarray]:
+    """<v(0).v(t)> / <v^2>: lags and samples as from `velocity_products`, with the mean that is the
+    ratio of means."""
+    return _normalised(*velocity_products(trajectory, length))
+
+
+def _normalised(lag: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return lag, ratio_samples(products, products[:, :1]) if len(lag) else products
 
 
 def vacf(trajectory: SiteTrajectory, length: float) -> pd.DataFrame:
@@ -45,14 +55,16 @@ def vacf_table(lag: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
 
 
 def observe_vacf(observed: Observed) -> pd.DataFrame:
-    return vacf_table(*observed.once(_of_velocities))
+    return vacf_table(*_normalised(*observed.once(_of_velocities)))
 
 
 def samples_of_vacf(observed: Observed) -> dict[str, np.ndarray]:
-    """`vacf` (B, L) at the lags `vacf_grid` (L,), ps; both empty without velocities."""
-    lag, samples = observed.once(_of_velocities)
-    return {"vacf_grid": lag, "vacf": samples}
+    """`vacf` (B, L) at the lags `vacf_grid` (L,), ps, and `velocity_variance` (B,), nm^2/ps^2, the
+    mean of v^2; all empty without velocities."""
+    lag, products = observed.once(_of_velocities)
+    lag, samples = _normalised(lag, products)
+    return {"vacf_grid": lag, "vacf": samples, "velocity_variance": products[:, :1].ravel()}
 
 
 def _of_velocities(observed: Observed) -> tuple[np.ndarray, np.ndarray]:
-    return vacf_samples(observed.trajectory, observed.settings.vacf_length)
+    return velocity_products(observed.trajectory, observed.settings.vacf_length)

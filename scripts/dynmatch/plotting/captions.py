@@ -20,9 +20,11 @@ def caption(figure: str, system: Mapping, analysis: str, seeds: int) -> str:
     reference, validation = system["reference"], system["validation"]
     length = f" of {reference['length']} ps" if "length" in reference else ""
     return (
-        f"{text}\n\nSamples: {reference.get('replicas', 1)} reference replica(s){length}, and "
+        f"{text}\n\nSamples: of {reference.get('replicas', 1)} reference replica(s){length} the "
+        "last one, or the last third of a single one, which no model is trained on; "
         f"{validation['replicas']} of {validation['length']} ps for every model and seed, "
-        f"{seeds} seed(s); {computed.sampling.format(**sections)}"
+        f"{seeds} seed(s); {computed.sampling.format(**sections)} Floor: one standard error of the "
+        "difference between the part of the reference that is trained on and the one shown."
     )
 
 

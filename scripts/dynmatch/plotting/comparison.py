@@ -1,64 +1,119 @@
-"""Dynamics matching against the usual methods: error of the dynamics and of the structure."""
+"""Every metric of the summary side by side: models, floor, null model and bar."""
+
+import math
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from dynmatch.plotting import panels, style
 from dynmatch.plotting.style import MODELS
 from dynmatch.plotting.tables import Results, models_in
+from dynmatch.summary.bars import BARS, Bar
 
-DYNAMICS_ERROR = ("msd", "log_rmse")
-STRUCTURE_ERRORS = {("rdf", "mae"): r"RDF error $\langle|\Delta g|\rangle$"} | {
-    ("adf", "mae"): r"ADF error $\langle|\Delta P|\rangle$"
+COLUMNS = 4
+METRICS = {
+    ("rdf", "mae"): r"RDF, $\langle|\Delta g|\rangle$",
+    ("adf", "mae"): r"ADF, $\langle|\Delta P|\rangle$",
+    ("tetrahedral", "mae"): r"$P(q)$, $\langle|\Delta P|\rangle$",
+    ("scattering", "mae"): r"$F_\mathrm{s}$, $\langle|\Delta F_\mathrm{s}|\rangle$",
+    ("msd", "log_rmse 0.02-1 ps"): "MSD ratio, 0.02-1 ps",
+    ("msd", "log_rmse 1-10 ps"): "MSD ratio, 1-10 ps",
+    ("msd", "log_rmse 10-200 ps"): "MSD ratio, 10-200 ps",
+    ("diffusion", "ratio"): r"|$D$ ratio - 1|",
+    ("vacf", "mae"): r"VACF, $\langle|\Delta|\rangle$",
+    ("vacf", "largest"): r"VACF, max$|\Delta|$",
+    ("velocity_variance", "ratio"): r"|$\langle v^2\rangle$ ratio - 1|",
+    ("fes", "jsd"): r"$F(\phi, \psi)$, JS divergence",
+    ("timescale_ratio", "phi"): r"|ratio of times of $\phi$ - 1|",
+    ("timescale_ratio", "psi"): r"|ratio of times of $\psi$ - 1|",
 }
+"""Metrics that are drawn where a system has them, and their axis labels."""
+TARGETS = {"ratio": 1.0, "phi": 1.0, "psi": 1.0}
+"""Values that are right, by metric, of those that are not 0."""
+BELOW = 0.5
+"""The ordinate begins at this fraction of the smallest number."""
 
 
 def over_seeds(summary: pd.DataFrame, observable: str, metric: str) -> pd.DataFrame:
-    """Mean and error of a metric for each model: over seeds, or that of the only seed."""
+    """Rows of a metric for each model that has a value: over seeds, or that of the only seed."""
     rows = summary[(summary["observable"] == observable) & (summary["metric"] == metric)]
+    rows = rows[rows["value"].notna() & rows["model"].isin(MODELS)]
     means = rows[rows["seed"] == "mean"]
     single = rows[~rows["model"].isin(means["model"])]
-    return pd.concat([means, single]).set_index("model")[["value", "error"]]
+    return pd.concat([means, single]).set_index("model")
 
 
 def comparison(results: Results) -> Figure:
-    """One marker for each model: the lower left corner is where both errors vanish."""
+    """A panel for each metric, a marker for each model; the lower the better, down to the floor."""
     summary = results.tables["summary"]
-    dynamics = over_seeds(summary, *DYNAMICS_ERROR)
-    figure = style.new_figure(style.DOUBLE_COLUMN, 3.4)
-    axes = figure.subplots(1, len(STRUCTURE_ERRORS))
-    for axis, (quantity, text) in zip(axes, STRUCTURE_ERRORS.items(), strict=True):
-        structure = over_seeds(summary, *quantity)
-        for model in models_in(dynamics.reset_index()):
-            x, y = dynamics.loc[model], structure.loc[model]
-            look = MODELS[model]
-            axis.errorbar(
-                x["value"],
-                y["value"],
-                xerr=np.nan_to_num(x["error"]),
-                yerr=np.nan_to_num(y["error"]),
-                color=look.color,
-                marker=look.marker,
-                markersize=5,
-                linestyle="none",
-                elinewidth=0.8,
-                label=look.label,
-            )
-        axis.set(
-            xscale="log",
-            yscale="log",
-            xlabel=f"MSD error, RMS of ln ratio, lags ≥ {min(results.lags):g} ps",
-            ylabel=text,
-        )
-        panels.plain_numbers(axis.xaxis)
-        panels.plain_numbers(axis.yaxis)
-    for letter, axis in zip("ab", axes, strict=True):
-        style.letter(axis, letter)
+    found = {quantity: over_seeds(summary, *quantity) for quantity in METRICS}
+    found = {quantity: rows for quantity, rows in found.items() if len(rows)}
+    models = models_in(pd.concat(found.values()).reset_index())
+    rows = math.ceil(len(found) / COLUMNS)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 1.0 + 1.5 * rows)
+    axes = figure.subplots(rows, min(COLUMNS, len(found)), squeeze=False).flatten()
+    bars = [bar for some in BARS.values() for bar in some]
+    for number, (quantity, own) in enumerate(found.items()):
+        axis = axes[number]
+        for_it = [bar for bar in bars if (bar.observable, bar.metric) == quantity]
+        _draw(axis, own, models, TARGETS.get(quantity[1], 0.0), for_it)
+        axis.set_ylabel(METRICS[quantity])
+        axis.set_xticks(range(len(models)), [])
+        if number + COLUMNS >= len(found):
+            labels = [MODELS[model].label for model in models]
+            axis.set_xticks(range(len(models)), labels, rotation=90)
+            axis.set_xlabel("model")
+    for axis in axes[len(found) :]:
+        axis.set_axis_off()
+    name = results.reference
+    handles = [
+        Patch(color="black", alpha=panels.BAND_ALPHA, lw=0, label=f"floor: {name} against {name}"),
+        Line2D([], [], color="0.3", linestyle="--", linewidth=0.8, label="null model"),
+        Line2D([], [], color=style.BAR_COLOR, linewidth=1.2, label="bar"),
+    ]
     figure.legend(
-        handles=axes[0].get_legend_handles_labels()[0],
+        handles=handles,
         loc="outside upper center",
-        ncols=4,
-        title="mean over seeds ± 1 standard error",
+        ncols=len(handles),
+        title="markers: mean over seeds ± 1 standard error",
     )
     return figure
+
+
+def _draw(axis: Axes, own: pd.DataFrame, models: list[str], target: float, bars: list[Bar]) -> None:
+    """Distances from the target, the floor below them, null model and bars as lines."""
+    floor, null = own["floor"].max(), (own["null"] - target).abs().max()
+    for place, model in enumerate(models):
+        if model not in own.index:
+            continue
+        row, look = own.loc[model], MODELS[model]
+        value = abs(row["value"] - target)
+        axis.errorbar(
+            place,
+            value,
+            yerr=np.nan_to_num(row["error"]),
+            color=look.color,
+            marker=look.marker,
+            markersize=4,
+            linestyle="none",
+            elinewidth=0.8,
+            label=look.label,
+        )
+        for bar in bars:
+            if model in (bar.models or [model]):
+                half = bar.half_width(row["floor"])
+                axis.plot([place - 0.4, place + 0.4], [half, half], color=style.BAR_COLOR, lw=1.2)
+    numbers = np.array([*(own["value"] - target).abs(), floor, null])
+    low = BELOW * numbers[numbers > 0].min(initial=1.0)
+    axis.set_yscale("log")
+    axis.set_ylim(low, 2 * max(1.0 * low, numbers[np.isfinite(numbers)].max()))
+    if np.isfinite(floor):
+        axis.axhspan(low, floor, color="black", alpha=panels.BAND_ALPHA, lw=0, zorder=0)
+    if np.isfinite(null):
+        axis.axhline(null, color="0.3", linestyle="--", linewidth=0.8)
+    axis.set_xlim(-0.6, len(models) - 0.4)
+    panels.plain_numbers(axis.yaxis)

@@ -9,7 +9,10 @@ from dynmatch.runtime.names import named
 
 
 def render(name: str, results: Results, pdf: str | Path, png: str | Path) -> None:
-    """Draw the figure called `name` and write it to both files."""
+    """Draw the figure called `name`, with a warning of models that are not to be trusted, and write
+    it to both files."""
     draw = named(FIGURES[name].function)
     with style.applied():
-        style.save(draw(results), pdf, png)
+        figure = draw(results)
+        style.warn(figure, results.warnings())
+        style.save(figure, pdf, png)

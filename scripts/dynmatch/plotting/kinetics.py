@@ -1,5 +1,7 @@
 """Figures of the dynamics: mean squared displacement, autocorrelations, van Hove function."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -33,21 +35,12 @@ def draw_msd(main: Axes, lower: Axes, results: Results) -> None:
     """MSD on logarithmic axes, and its ratio to the reference's below it.
 
     The training window is shaded; lags at which the reference itself is not known are faded. The
-    grey band around one is the reference's relative error.
+    grey band around one is the floor.
     """
     panels.curves(main, results, "msd", "lag_ps")
-    models = results.curves("msd")
-    reference = models.pop(REFERENCE)
-    lags = reference["lag_ps"]
-    own_error = (reference["error"] / reference["mean"]).to_numpy()
+    lags = _reference_msd(results)["lag_ps"]
     panels.tolerance(lower, 1.0, RATIO_TOLERANCE, f"±{RATIO_TOLERANCE:.0%}")
-    panels.band(lower, lags, 1.0, own_error, "black")
-    for model, curve in models.items():
-        expected = _at_lags(curve["lag_ps"], reference)
-        ratio, error = curve["mean"] / expected, curve["error"] / expected
-        panels.line(lower, model, curve["lag_ps"], ratio, error)
-    low, high = lower.get_ylim()
-    lower.set_ylim(max(low, RATIO_RANGE[0]), min(high, RATIO_RANGE[1]))
+    _ratios(lower, results)
     main.set_yscale("log")
     panels.log_time(lower, lags.iloc[0], lags.iloc[-1])
     panels.shade_window(main, results.window, text_y=0.06)
@@ -56,6 +49,25 @@ def draw_msd(main: Axes, lower: Axes, results: Results) -> None:
         axis.axvspan(_reliable_lag(results), lags.iloc[-1], **UNRELIABLE, alpha=0.7, zorder=3)
     main.set_ylabel(r"MSD (nm$^2$)")
     lower.set(xlabel=TIME_LABEL, ylabel="MSD ratio")
+
+
+def _ratios(axis: Axes, results: Results, last: float = np.inf) -> None:
+    """MSDs over that of the reference up to the lag `last`, ps, in RATIO_RANGE; a curve that leaves
+    it has a triangle where it does."""
+    models = results.curves("msd")
+    reference, floor = models.pop(REFERENCE), results.floor("msd")
+    relative = (floor["error"] / floor["mean"]).to_numpy()
+    panels.band(axis, floor["lag_ps"], 1.0, relative, style.MODELS[REFERENCE].color)
+    ratios = {}
+    for model, curve in models.items():
+        shown = curve[curve["lag_ps"] <= last * (1 + 1e-9)]
+        lags, expected = shown["lag_ps"].to_numpy(), _at_lags(shown["lag_ps"], reference)
+        ratios[model] = lags, (shown["mean"] / expected).to_numpy()
+        panels.line(axis, model, *ratios[model], (shown["error"] / expected).to_numpy())
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, RATIO_RANGE[0]), min(high, RATIO_RANGE[1]))
+    for model, (lags, ratio) in ratios.items():
+        panels.mark_leaving(axis, model, lags, ratio)
 
 
 def _at_lags(lags: pd.Series, curve: pd.DataFrame) -> np.ndarray:
@@ -83,12 +95,16 @@ def unreliable_handles(results: Results) -> list[Artist]:
 def msd(results: Results) -> Figure:
     """Mean squared displacement with the diffusion constants, and its ratio to the reference."""
     exponent, constants = _diffusion(results)
-    figure, main, lower = panels.stacked_figure(3.4 + LEGEND_LINE * len(constants))
+    figure, main, lower = panels.stacked_figure(3.4 + LEGEND_LINE * (len(constants) + 1))
     draw_msd(main, lower, results)
     for line, text in zip(main.get_legend_handles_labels()[0], constants, strict=True):
         line.set_label(f"{line.get_label()}, {text}")
     figure.legend(
-        handles=[*main.get_legend_handles_labels()[0], *unreliable_handles(results)],
+        handles=[
+            *main.get_legend_handles_labels()[0],
+            panels.floor_handle(results),
+            *unreliable_handles(results),
+        ],
         title=rf"$D$ ($10^{{{exponent}}}$ nm$^2$/ps) ± 1 s.e.",
         alignment="left",
         loc="outside upper center",
@@ -148,6 +164,19 @@ def draw_scattering(axis: Axes, results: Results) -> None:
     panels.shade_window(axis, results.window, text_y=0.94)
 
 
+def _draw_scattering_differences(axis: Axes, results: Results) -> None:
+    """F_s less the reference's at every wave number, with the floor of each."""
+    models, floor = results.curves("scattering"), results.floor("scattering")
+    reference = dict(tuple(models.pop(REFERENCE).groupby("k_per_nm")))
+    axis.axhline(0, color="black", linewidth=0.6, zorder=1)
+    for _, at_k in floor.groupby("k_per_nm"):
+        panels.band(axis, at_k["lag_ps"], 0.0, at_k["error"].to_numpy(), "black")
+    for model, curve in models.items():
+        for k, at_k in curve.groupby("k_per_nm"):
+            difference = at_k["mean"] - panels.at_points(at_k, reference[k], "lag_ps")
+            panels.line(axis, model, at_k["lag_ps"], difference, at_k["error"])
+
+
 def draw_survival(axis: Axes, results: Results) -> None:
     """Probability that a first-shell neighbour is one again after time t."""
     panels.curves(axis, results, "survival", "lag_ps")
@@ -162,8 +191,46 @@ def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
 
 
 def autocorrelations(results: Results) -> Figure:
-    """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival."""
-    draw = [draw_scattering, draw_survival]
+    """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival, each
+    with its difference from the reference below it."""
+
+    def differences(name: str) -> Callable[[Axes, Results], None]:
+        return lambda axis, results: panels.differences(axis, results, name, "lag_ps")
+
+    draw = [
+        (draw_scattering, _draw_scattering_differences, r"$\Delta F_\mathrm{s}$"),
+        (draw_survival, differences("survival"), r"$\Delta$ survival"),
+    ]
+    if len(results.tables["vacf"]):
+        draw.insert(0, (draw_vacf, differences("vacf"), r"$\Delta$ VACF"))
+    figure = style.new_figure(style.DOUBLE_COLUMN, 3.4)
+    cells = figure.add_gridspec(1, len(draw))
+    for letter, cell, (draw_panel, draw_difference, label) in zip("abc", cells, draw, strict=False):
+        main, lower = panels.stack(figure, cell)
+        draw_panel(main, results)
+        draw_difference(lower, results)
+        panels.shade_window(lower, results.window)
+        lower.set(xlabel=TIME_LABEL, ylabel=label)
+        figure.align_ylabels([main, lower])
+        style.letter(main, letter)
+    panels.legend_above(figure, main, panels.floor_handle(results))
+    return figure
+
+
+def draw_ratio(axis: Axes, results: Results) -> None:
+    """MSD over that of the reference, from its first lag to the last one at which it is known; the
+    band around one is the reference's relative error."""
+    last = _reliable_lag(results)
+    axis.axhline(1, color="black", linewidth=0.6, zorder=1)
+    _ratios(axis, results, last)
+    panels.log_time(axis, _reference_msd(results)["lag_ps"].min(), last)
+    axis.set_ylabel(f"MSD / MSD({results.reference})")
+
+
+def dynamics(results: Results) -> Figure:
+    """Motion from the first frames on: velocities, displacements, and density in Fourier space."""
+    results = results.without_baselines()
+    draw = [draw_ratio, draw_scattering]
     if len(results.tables["vacf"]):
         draw.insert(0, draw_vacf)
     figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)

@@ -27,5 +27,6 @@ def overview(results: Results) -> Figure:
     figure.align_ylabels([*rdf, scattering])
     figure.align_ylabels([*adf, energy])
     figure.align_ylabels([*msd, training])
-    panels.legend_above(figure, rdf[0], *kinetics.unreliable_handles(results))
+    marks = [panels.floor_handle(results), *kinetics.unreliable_handles(results)]
+    panels.legend_above(figure, rdf[0], *marks)
     return figure

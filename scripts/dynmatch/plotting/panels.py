@@ -66,14 +66,33 @@ def at_points(curve: pd.DataFrame, reference: pd.DataFrame, key: str) -> np.ndar
 
 
 def differences(axis: Axes, results: Results, name: str, key: str) -> None:
-    """Draw model minus reference; the grey band is the reference's own error."""
+    """Draw model minus reference; the grey band is the floor."""
     models = results.curves(name)
-    reference = models.pop(REFERENCE)
+    reference, floor = models.pop(REFERENCE), results.floor(name)
     axis.axhline(0, color="black", linewidth=0.6, zorder=1)
-    band(axis, reference[key], 0.0, reference["error"].to_numpy(), "black")
+    band(axis, floor[key], 0.0, floor["error"].to_numpy(), "black")
     for model, curve in models.items():
         difference = curve["mean"] - at_points(curve, reference, key)
         line(axis, model, curve[key], difference, curve["error"])
+
+
+def mark_leaving(axis: Axes, model: str, x: np.ndarray, y: np.ndarray) -> None:
+    """A triangle on the edge of the panel wherever the curve y(x) leaves it, and where it begins
+    outside. Call it when the axis has its final range of values."""
+    for edge, marker, outside in zip(
+        axis.get_ylim(), ("v", "^"), (y < axis.get_ylim()[0], y > axis.get_ylim()[1]), strict=True
+    ):
+        leaves = outside & ~np.concatenate([[False], outside[:-1]])
+        axis.plot(
+            x[leaves],
+            np.full(leaves.sum(), edge),
+            color=style.MODELS[model].color,
+            marker=marker,
+            markersize=4,
+            linestyle="none",
+            clip_on=False,
+            zorder=4,
+        )
 
 
 def shade_window(axis: Axes, window: float, text_y: float | None = None) -> None:
@@ -98,6 +117,12 @@ def shade_window(axis: Axes, window: float, text_y: float | None = None) -> None
         fontsize=7,
         color=style.WINDOW_TEXT_COLOR,
     )
+
+
+def floor_handle(results: Results) -> Artist:
+    """Legend entry of the band of a floor."""
+    label = f"floor: {results.reference} against {results.reference}"
+    return Patch(color="black", alpha=BAND_ALPHA, linewidth=0, label=label)
 
 
 def window_handle() -> Artist:

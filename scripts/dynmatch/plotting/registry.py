@@ -13,10 +13,14 @@ from dynmatch.runtime.names import module_of
 
 @dataclass(frozen=True)
 class Table:
-    """A table of every training: its file beside the model, and the columns it has at least."""
+    """A table of every training: its file beside the model, and the columns it has at least.
+
+    Those in `of_some` are there with some dynamics, and filled with NaN for the others.
+    """
 
     file: str
     columns: tuple[str, ...]
+    of_some: tuple[str, ...] = ()
 
 
 TABLES = {
@@ -28,32 +32,27 @@ TABLES = {
             "gap_floor",
             "d0_nm2_per_ps",
             "gamma_over_alpha",
-            "mass_over_alpha2",
             "gradient_norm",
             "classifier_loss",
             "heldout_loss",
             "roughness",
         ),
+        of_some=("mass_over_alpha2",),
     ),
     "start": Table("start.csv", ("update", "rdf_error")),
     "model": Table(
         "model.yaml",
-        (
-            "d0_nm2_per_ps",
-            "gamma_over_alpha",
-            "mass_over_alpha2",
-            "converged",
-            "ended_by",
-            "updates",
-            "minutes",
-        ),
+        ("d0_nm2_per_ps", "gamma_over_alpha", "converged", "ended_by", "updates", "minutes"),
+        of_some=("mass_over_alpha2",),
     ),
 }
 """Tables of the training, beside those of the observables."""
+TRAINING_PART = "training_part"
+"""Folder of the observables of that part of a reference, and the name of its rows in tables."""
 SUMMARY = "summary"
 """The table of all systems."""
-TRUTH, TYPES, BASELINES = "truth", "types", "baselines"
-"""What a system may have: true parameters that are known, sites of several types, baselines."""
+TRUTH, TYPES = "truth", "types"
+"""What a system may have: true parameters that are known, sites of several types."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,8 @@ FIGURES = {
         "dynmatch.plotting.kinetics.autocorrelations",
         ("vacf", "scattering", "survival"),
         "Velocity autocorrelation (Langevin models), self-intermediate scattering functions "
-        "F_s(k, t), and survival of neighbours in the first shell.",
+        "F_s(k, t), and survival of neighbours in the first shell, each with its difference from "
+        "the reference.",
     ),
     "van_hove": Figure(
         "dynmatch.plotting.kinetics.van_hove",
@@ -150,9 +150,11 @@ FIGURES = {
     "comparison": Figure(
         "dynmatch.plotting.comparison.comparison",
         (SUMMARY,),
-        "The metrics of summary.csv for the trained models and the baselines.\n\n"
-        "Bars: standard errors of the summary.",
-        needs=(BASELINES,),
+        "Metrics of summary.csv, each in its own panel, of every model. Grey: the floor, what a "
+        "perfect model would show because samples are finite, from the part of the reference that "
+        "models are trained on against the part that they are compared with. Dashed: a null model, "
+        "without structure or, in the dynamics, one free particle with the reference's velocities "
+        "and diffusion constant. Green: the bar that a model has to come below.",
         sampling=False,
     ),
     "ramachandran": Figure(
@@ -178,7 +180,7 @@ FIGURES = {
 
 
 def figures_of(analysis: Analysis, has: Collection[str]) -> list[str]:
-    """Names of the figures of a system with this analysis that `has` TRUTH, TYPES or BASELINES."""
+    """Names of the figures of a system with this analysis that `has` TRUTH or TYPES."""
     return [
         name
         for name, figure in FIGURES.items()

@@ -67,7 +67,7 @@ def draw_tetrahedral(main: Axes, lower: Axes, results: Results) -> None:
 def _figure(draw, results: Results) -> Figure:
     figure, main, lower = panels.stacked_figure(3.6)
     draw(main, lower, results)
-    panels.legend_above(figure, main)
+    panels.legend_above(figure, main, panels.floor_handle(results))
     figure.align_ylabels()
     return figure
 

@@ -1,6 +1,7 @@
 """One look for every figure: sizes, model colours and line styles, files."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -24,6 +25,10 @@ WINDOW_TEXT_COLOR = "#6b5618"
 UNRELIABLE_COLOR = "#e6e6e6"
 UNSAMPLED_COLOR = "#c8c8c8"
 TOLERANCE_COLOR = "#cfe3d2"
+BAR_COLOR = "#2e7d3c"
+WARNING_COLOR = "#c00000"
+WARNING_LETTER = 0.056
+"""Width of a letter of a warning, in."""
 FREE_ENERGY_MAP = "mako"
 
 
@@ -46,13 +51,13 @@ _BLUE, _ORANGE, _GREEN, _VERMILLION, _PURPLE, _BROWN, _PINK, _, _, _SKY = seabor
 _TRAINED = (
     (_VERMILLION, (0, (4, 1.6)), 2.3),
     (_BLUE, "-", 2.2),
-    (_BROWN, (0, (6, 1.2, 1.5, 1.2)), 2.25),
+    (_GREEN, "-", 2.25),
     (_SKY, (0, (2, 1)), 2.15),
     (_PINK, (0, (8, 2)), 2.12),
 )
 """Colour, line and place in the order of drawing of the dynamics that are trained, in the order of
 the registry."""
-_METHODS = {"fm": ("FM", _GREEN), "rem": ("REM", _PURPLE), "static": ("static", _ORANGE)}
+_METHODS = {"fm": ("FM", _BROWN), "rem": ("REM", _PURPLE), "static": ("static", _ORANGE)}
 _MOTIONS = {
     "ld_einstein": ("LD Einstein", (0, (5, 1.2, 1, 1.2)), "o"),
     "ld_thermostat": ("LD thermostat", "-", "^"),
@@ -82,10 +87,6 @@ MODELS = looks(DYNAMICS)
 """Every model that has a style, in the order of legends."""
 
 
-def is_baseline(model: str) -> bool:
-    return model != REFERENCE and model not in DYNAMICS
-
-
 def method_of(model: str) -> str:
     """Models with the same method have the same potential, and the same structure."""
     return model.split("_")[0]
@@ -112,6 +113,14 @@ def letter(axis: Axes, name: str) -> None:
         fontweight="bold",
         fontsize=9,
     )
+
+
+def warn(figure: Figure, lines: Iterable[str]) -> None:
+    """Write lines in red below the panels of a figure, broken to its width."""
+    width = int(figure.get_figwidth() / WARNING_LETTER)
+    text = "\n".join(textwrap.fill(line, width, subsequent_indent="   ") for line in lines)
+    if text:
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color=WARNING_COLOR)
 
 
 def save(figure: Figure, pdf: str | Path, png: str | Path) -> None:

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 
+from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.registry import OBSERVABLES, Columns
-from dynmatch.plotting.registry import SUMMARY, columns_of
-from dynmatch.plotting.style import MODELS, REFERENCE, is_baseline, method_of
+from dynmatch.plotting.registry import SUMMARY, TABLES, TRAINING_PART, columns_of
+from dynmatch.plotting.style import MODELS, REFERENCE, method_of
+from dynmatch.summary.verdicts import OK
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Results:
     cutoff       nm, range of the pair term, None for a molecule by itself
     reference    what the reference is called in legends
     truth        true parameters by the names of model.yaml, None where they are not known
+    verdicts     of the summary, by the names of the trained models
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -33,6 +36,7 @@ class Results:
     cutoff: float | None
     reference: str = "AA"
     truth: Mapping[str, float] | None = None
+    verdicts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def window(self) -> float:
@@ -51,6 +55,30 @@ class Results:
             models = list({method_of(model): model for model in reversed(models)}.values())[::-1]
         return {model: means[means["model"] == model] for model in models}
 
+    def floor(self, name: str) -> pd.DataFrame:
+        """The reference's two parts against each other, where both have points.
+
+        The observable's keys, `mean` of the part that models are compared with, and `error`: one
+        standard error of the difference of the two.
+        """
+        card = OBSERVABLES[name]
+        means = over_seeds(self.tables[name], card)
+        scoring, training = (
+            means[means["model"] == part].set_index(list(card.keys))
+            for part in (REFERENCE, TRAINING_PART)
+        )
+        error = np.hypot(scoring["error"], training["error"]).dropna()
+        return scoring.loc[error.index, ["mean"]].assign(error=error).reset_index()
+
+    def warnings(self) -> list[str]:
+        """What is wrong with the models that there are rows of, a line each."""
+        shown = {model for table in self.tables.values() for model in table["model"]}
+        return [
+            f"{self.label(model)}: {verdict}"
+            for model, verdict in self.verdicts.items()
+            if model in shown and verdict != OK
+        ]
+
     def without_baselines(self) -> "Results":
         """The same without the models that are there for comparison only."""
         tables = {
@@ -60,6 +88,10 @@ class Results:
 
     def label(self, model: str) -> str:
         return self.reference if model == REFERENCE else MODELS[model].label
+
+
+def is_baseline(model: str) -> bool:
+    return model not in (REFERENCE, TRAINING_PART, *DYNAMICS)
 
 
 def models_in(table: pd.DataFrame) -> list[str]:
@@ -91,7 +123,8 @@ def over_seeds(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 def collect(name: str, paths: Iterable[str | Path]) -> pd.DataFrame:
     """Read one table of the reference and of every model and seed, as rows with `model` and `seed`.
 
-    Model and seed come from the results tree: `.../reference/...` or `.../{model}/seed-{n}/...`.
+    Model and seed come from the results tree: `.../reference/...`, that of the training part below
+    it, or `.../{model}/seed-{n}/...`.
 
     The summary is one table, and has them already.
 
@@ -113,8 +146,10 @@ def _rows(name: str, path: Path) -> pd.DataFrame:
         raise DynmatchError(
             f"{path}: lacks {', '.join(missing)}; a {name} table has {', '.join(columns)}"
         )
+    of_some = TABLES[name].of_some if name in TABLES else ()
+    absent = dict.fromkeys([column for column in of_some if column not in table], np.nan)
     model, seed = _origin(path)
-    return table.assign(model=model, seed=seed)
+    return table.assign(**absent, model=model, seed=seed)
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -132,10 +167,10 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _origin(path: Path) -> tuple[str, int]:
-    """Model and seed of a file in the results tree; the reference has seed 0."""
+    """Model and seed of a file in the results tree; the parts of the reference have seed 0."""
     folder = path.parent.parent if path.parent.name == "observables" else path.parent
-    if folder.name == REFERENCE:
-        return REFERENCE, 0
+    if folder.name in (REFERENCE, TRAINING_PART):
+        return folder.name, 0
     seed = re.fullmatch(r"seed-(\d+)", folder.name)
     if seed is None or folder.parent.name not in MODELS:
         known = ", ".join(model for model in MODELS if model != REFERENCE)

@@ -3,24 +3,34 @@
 import numpy as np
 
 from dynmatch.observables.torsions import BASINS, NAMES, jensen_shannon, slowest_timescale
-from dynmatch.statistics import mean_and_error
 from dynmatch.summary.rows import Compared, Row, row
 
 
 def free_energy_rows(compared: Compared) -> list[Row]:
     """Jensen-Shannon divergence (natural logarithm) of the densities of phi and psi where the
-    reference has been, and the probability where it has not."""
-    samples = [compared.model["ramachandran"]], [compared.reference["ramachandran"]]
-    return [row("fes", "jsd", jensen_shannon, *samples), row("fes", "outside", _outside, *samples)]
+    reference has been, and the probability where it has not. Null: all angles alike."""
+    parts = compared.samples("ramachandran")
+    uniform = np.full(compared.reference["ramachandran"].shape[1:], 1.0)
+    uniform /= uniform.size
+    return [
+        row(compared, "fes", "jsd", jensen_shannon, parts, degree=2, null=uniform),
+        row(compared, "fes", "outside", _outside, parts, degree=0, null=uniform),
+    ]
 
 
 def population_rows(compared: Compared) -> list[Row]:
     """Population of each basin, less the reference's."""
-    value, error = mean_and_error(compared.model["populations"])
-    expected, uncertainty = mean_and_error(compared.reference["populations"])
-    differences = zip(BASINS, value - expected, np.hypot(error, uncertainty), strict=True)
+    parts = compared.samples("populations")
     return [
-        ("population_difference", basin, *map(float, numbers)) for basin, *numbers in differences
+        row(
+            compared,
+            "population_difference",
+            basin,
+            _difference,
+            [[samples[:, number] for samples in groupings] for groupings in parts],
+            target=0.0,
+        )
+        for number, basin in enumerate(BASINS)
     ]
 
 
@@ -31,10 +41,18 @@ def timescale_rows(compared: Compared) -> list[Row]:
     def ratio(first: np.ndarray, second: np.ndarray) -> float:
         return slowest_timescale(first, lag) / slowest_timescale(second, lag)
 
-    def samples(name: str) -> list[list[np.ndarray]]:
-        return [[one[f"transitions_{name}"]] for one in (compared.model, compared.reference)]
+    rows = []
+    for name in NAMES:
+        parts = compared.samples(f"transitions_{name}")
+        found = row(compared, "timescale_ratio", name, ratio, parts, target=1.0)
+        if np.isnan(found.value):
+            found = found._replace(status="no slow motion in the model or in the reference")
+        rows.append(found)
+    return rows
 
-    return [row("timescale_ratio", name, ratio, *samples(name)) for name in NAMES]
+
+def _difference(first: np.ndarray, second: np.ndarray) -> float:
+    return float(first - second)
 
 
 def _outside(first: np.ndarray, second: np.ndarray) -> float:

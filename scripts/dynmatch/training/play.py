@@ -19,6 +19,9 @@ from dynmatch.training.game import Game
 from dynmatch.training.state import Drawn, GameState, draw
 
 SECOND_CHANCES = 2
+CHECKPOINT_UPDATES = 5
+"""Updates between two checkpoints. They are counted, not timed: a diverged update goes back to the
+last one, and where that is must not depend on the speed of the machine."""
 
 
 @dataclass
@@ -75,7 +78,7 @@ def play(
             state = new_state
             row = row_of(progress, metrics)
             progress.history.append(row)
-            if resumable.due():
+            if len(progress.history) % CHECKPOINT_UPDATES == 0:
                 resumable.save(state, vars(progress))
             bar.set_postfix_str(
                 f"gap {row['score_gap_smoothed']:.3f} D0 {row['d0_nm2_per_ps']:.5f} nm^2/ps "

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynmatch.dynamics.dynamics import Dynamics
 
 from benchmarks import plain
 from dynmatch.dynamics import rollout
-from dynmatch.dynamics.dynamics import Dynamics
 from dynmatch.dynamics.rollout import Frames
 from dynmatch.potentials import potential
 from tests.helpers.fluids import jittered_lattice, random_parameters
