@@ -60,9 +60,7 @@ def test_trouble_is_named_with_its_place(replicas, begun):
     sound = replicas.require_sound(x, before, np.array([1.0, 2.0]))
     assert sound.tolist() == [1.0, 2.0]
     x[1, 1, 7, 2] = 1.0
-    with pytest.raises(
-        DynmatchError, match=r"step 32 in replica 1: energy 2 kJ/mol, 8 steps .* -2"
-    ):
+    with pytest.raises(DynmatchError, match=r"step 32 in replica 1: energy 2 .*, 8 steps .* -2"):
         replicas.require_sound(x, before, np.array([1.0, 2.0]))
     with pytest.raises(DynmatchError, match="replica 0: energy nan"):
         replicas.require_sound(0 * x, before, np.array([np.nan, 2.0]))
