@@ -1,5 +1,6 @@
 """A trained model in a few lines of Python; see docs/api.md."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ class TrainedModel:
 
     def __init__(self, parameters: Model):
         self.parameters = parameters
+        self._sites = lru_cache(1)(parameters.sites)
         self._calculator: Calculator | None = None
 
     def energy(
@@ -40,9 +42,7 @@ class TrainedModel:
         """Energy and forces at once, see there."""
         known = self._calculator
         if topology is None:
-            count = np.shape(positions)[0]
-            same = known is not None and known.topology.n_sites == count
-            topology = known.topology if same else self.parameters.sites(count)
+            topology = self._sites(np.shape(positions)[0])
         if known is None or known.topology != topology or not np.array_equal(known.box, box):
             self._calculator = Calculator(self.parameters, box, topology)
         return self._calculator(positions)

@@ -52,14 +52,15 @@ class Model:
     def sites(self, count: int) -> SiteTopology:
         """A topology of `count` sites: all of the only type, or those of a file of format 1.
 
-        Raises DynmatchError where the model has several types and does not name its sites.
+        Raises DynmatchError where there are several types of sites or bonds between them, and the
+        model does not name its sites.
         """
         if self.topology is not None and self.topology.n_sites == count:
             return self.topology
-        if len(self.potential.names) > 1:
+        if len(self.potential.names) > 1 or self.potential.term("bonded"):
             raise DynmatchError(
                 f"the model has sites of types {', '.join(self.potential.names)}; which of them "
-                "there are, and how they are bonded, has to be given as their topology"
+                f"the {count} here are, and how they are bonded, has to be given as their topology"
             )
         return independent_sites([self.potential.names[0]] * count, "CG")
 
