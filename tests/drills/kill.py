@@ -117,9 +117,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def timeless(table: pd.DataFrame) -> pd.DataFrame:
-    """Without the minutes that a training took, in history.csv or in summary.csv."""
-    if "metric" in table:
-        return table[table.metric != "minutes"]
+    """Without the minutes that a training took, in history.csv."""
     return table.drop(columns="minutes", errors="ignore")
 
 

@@ -31,8 +31,8 @@ from dynmatch.observables.vacf import vacf
 from dynmatch.simulation import run as simulation
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.export.test_export import in_order, started, trained, with_step
+from tests.helpers.exported import kept
 from tests.helpers.fluids import jittered_lattice, unbonded
-from tests.helpers.models import kept
 
 SITES = 64
 EDGE = 1.3 * 4 / 3

@@ -20,7 +20,16 @@ from dynmatch.dynamics.registry import DYNAMICS, Card
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.registry import OBSERVABLES, Columns
 from dynmatch.observables.torsions import BASINS
-from dynmatch.plotting import diagnostics, free_energy, kinetics, recovery, structure, style
+from dynmatch.plotting import (
+    diagnostics,
+    free_energy,
+    kinetics,
+    memory,
+    recovery,
+    structure,
+    style,
+)
+from dynmatch.plotting.comparison import METRICS
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.registry import FIGURES, TABLES
 from dynmatch.plotting.tables import Results, collect, over_seeds
@@ -33,23 +42,29 @@ THERMAL = BOLTZMANN * TEMPERATURE
 LAGS = (2.0, 3.0, 5.0)
 DIFFUSION = {
     ("reference", 0): 2.0e-3,
+    ("training_part", 0): 2.0e-3,
     ("bd", 1): 2.1e-3,
     ("bd", 2): 2.3e-3,
     ("bd", 3): 2.5e-3,
     ("ld", 1): 1.9e-3,
     ("ld", 2): 1.7e-3,
     ("ld", 3): 1.5e-3,
+    ("gle", 1): 3.0e-3,
+    ("gle", 2): 5.0e-3,  # twice that of the reference: it leaves the panel of the ratios
     ("fm_ld_einstein", 1): 1.0e-3,
     ("fm_bd_einstein", 1): 0.8e-3,
 }
 """D of every model and seed, nm^2/ps."""
 ERROR_GROWTH = 1e-3
-"""The reference's MSD has the relative standard error ERROR_GROWTH * t, t in ps."""
+"""The MSD of either part of the reference has the relative standard error ERROR_GROWTH * t, t in
+ps."""
+PARTS = {"reference": "reference", "training_part": "reference/training_part"}
+"""Folders of the parts of the reference."""
 WAVE_NUMBERS = (8.0, 16.0)
 VAN_HOVE_LAGS = (1.0, 20.0)
 
 UNIT = re.compile(
-    r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
+    r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|cm\$\^\{-1\}\$|ps\$\^\{-1\}\$|ps\$\^\{-2\}\$|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
     r"$g(r)$",
@@ -61,6 +76,7 @@ DIMENSIONLESS = {
     r"$P(q)$",
     r"$\Delta P(q)$",
     "MSD ratio",
+    "MSD / MSD(AA)",
     r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$",
     "first-shell survival",
     "generator update",
@@ -74,9 +90,10 @@ DIMENSIONLESS = {
     r"$\gamma/\alpha$ / truth",
     r"$m/\alpha^2$ / truth",
     "parameter, model",
-    "MSD error, RMS of ln ratio, lags ≥ 2 ps",
-    r"RDF error $\langle|\Delta g|\rangle$",
-    r"ADF error $\langle|\Delta P|\rangle$",
+    *METRICS.values(),
+    r"$\Delta F_\mathrm{s}$",
+    r"$\Delta$ VACF",
+    r"$\Delta$ survival",
     "learned / truth",
     "population",
     "basin",
@@ -88,7 +105,7 @@ DIMENSIONLESS = {
 def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
     """Every table of Brownian motion; the models' own errors are 0, so that only seeds differ."""
     d = DIFFUSION[model, seed]
-    exact = model != "reference"
+    exact = model not in PARTS
     r = np.arange(0.0025, 0.62, 0.005)
     rdf = np.where(r > 0.2, 1 + 10 * (d - 2e-3), 0.0)
     cosines = np.linspace(-0.98, 0.98, 50)
@@ -152,6 +169,18 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
     return tables
 
 
+MEMORY = {
+    "mass_amu": 18.0,
+    "white_friction_amu_per_ps": 36.0,
+    "exponential_strength_per_ps2": [40.0, 20.0],
+    "exponential_time_ps": [0.5, 0.1],
+    "cosine_strength_per_ps2": [180.0],
+    "cosine_rate_per_ps": [10.0],
+    "cosine_frequency_rad_per_ps": [30.0],
+}
+"""A kernel: the friction over m of slow motion is 2 + 20 + 2 + 180 x 10/1000 = 25.8/ps."""
+
+
 def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     """history.csv, start.csv and model.yaml of a training that goes from 2 D to D."""
     update = np.arange(1, 101)
@@ -182,8 +211,10 @@ def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
         "updates": 100,
         "minutes": 1.5,
     }
-    if model == "ld":
+    if model != "bd":
         model_file["mass_over_alpha2"] = float(mass[-1])
+    if model == "gle":
+        model_file |= MEMORY
     return history, pd.DataFrame({"update": update, "rdf_error": 0.3 * approach}), model_file
 
 
@@ -192,11 +223,11 @@ def tree(tmp_path_factory):
     """A results tree with the tables of every model and seed."""
     root = tmp_path_factory.mktemp("results") / "laptop" / "water"
     for model, seed in DIFFUSION:
-        run = root / "reference" if model == "reference" else root / model / f"seed-{seed}"
+        run = root / PARTS.get(model, f"{model}/seed-{seed}")
         (run / "observables").mkdir(parents=True)
         for name, table in observables(model, seed).items():
             table.to_csv(run / "observables" / f"{name}.csv", index=False)
-        if model in ("bd", "ld"):
+        if model in DYNAMICS:
             history, start, model_file = trained(model, seed)
             history.to_csv(run / "history.csv", index=False)
             start.to_csv(run / "start.csv", index=False)
@@ -204,30 +235,32 @@ def tree(tmp_path_factory):
     return root
 
 
+SUMMED = (("msd", "log_rmse 10-200 ps"), ("rdf", "mae"), ("adf", "mae"), ("vacf", "mae"))
+FLOOR, NULL = 0.004, 3.0
+
+
 def summary_of(runs) -> pd.DataFrame:
     """The rows that the comparison takes: every model as wrong as its D is."""
     rows = []
-    for model in dict.fromkeys(model for model, _ in runs if model != "reference"):
+    for model in dict.fromkeys(model for model, _ in runs if model not in PARTS):
         errors = [abs(np.log(DIFFUSION[model, s] / 2e-3)) for m, s in runs if m == model]
         seeds = [str(s) for m, s in runs if m == model]
         spread = np.std(errors, ddof=1) / len(errors) ** 0.5 if len(errors) > 1 else 0.01
-        for observable, metric in (("msd", "log_rmse"), ("rdf", "mae"), ("adf", "mae")):
-            common = ("water", model)
+        for observable, metric in SUMMED:
+            common, others = ("water", model), (FLOOR, NULL, "")
             rows += [
-                (*common, seed, observable, metric, error, 0.01)
+                (*common, seed, observable, metric, error, 0.01, *others)
                 for seed, error in zip(seeds, errors, strict=True)
             ]
             if len(errors) > 1:
-                rows.append((*common, "mean", observable, metric, np.mean(errors), spread))
+                mean = np.mean(errors), spread
+                rows.append((*common, "mean", observable, metric, *mean, *others))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
-    folders = [
-        root / "reference" if model == "reference" else root / model / f"seed-{seed}"
-        for model, seed in runs
-    ]
-    models = [folder for folder in folders if folder.parent.name in ("bd", "ld")]
+    folders = [root / PARTS.get(model, f"{model}/seed-{seed}") for model, seed in runs]
+    models = [folder for folder in folders if folder.parent.name in DYNAMICS]
     tables = {
         name: collect(name, [folder / "observables" / f"{name}.csv" for folder in folders])
         for name in OBSERVABLES
@@ -348,7 +381,7 @@ def test_legends_cover_no_data(name, drawn):
                 assert box.count_contains(points) == 0
 
 
-@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 3), ("overview", 3)])
+@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 6), ("overview", 3)])
 def test_the_training_window_is_shaded_in_every_time_axis(name, panels, drawn):
     lowest = [axis for axis in drawn[name].axes if axis.get_xlabel() == kinetics.TIME_LABEL]
     timed = {axis for low in lowest for axis in low.get_shared_x_axes().get_siblings(low)}
@@ -358,7 +391,7 @@ def test_the_training_window_is_shaded_in_every_time_axis(name, panels, drawn):
         (shade,) = (patch for patch in axis.patches if patch.get_facecolor() == color)
         assert shade.get_x() == 0
         assert shade.get_width() == sum(LAGS)
-        if axis.get_ylabel() != "MSD ratio":
+        if axis.get_ylabel() != "MSD ratio" and r"\Delta" not in axis.get_ylabel():
             assert "training window" in [text.get_text().strip() for text in axis.texts]
 
 
@@ -375,7 +408,7 @@ def test_msd_lines_are_6dt_and_their_ratio_is_that_of_d(drawn):
         np.testing.assert_allclose(
             line.get_ydata(), 6 * seeds_of(model).mean() * line.get_xdata(), rtol=1e-12
         )
-    for model in ("bd", "ld"):
+    for model in DYNAMICS:
         (line,) = lines_of(lower, model)
         expected = seeds_of(model).mean() / DIFFUSION["reference", 0]
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
@@ -402,6 +435,53 @@ def test_diffusion_constants_are_in_the_legend(drawn):
     assert texts[1] == f"BD (3 seeds), 2.30 ± {error:.2f}"
 
 
+def test_the_ratio_in_the_figure_of_dynamics_is_shown_where_the_reference_is_known(drawn, results):
+    """From its first lag to 50 ps; a model with twice its D leaves the panel, with a mark."""
+    axis = drawn["dynamics"].axes[1]
+    lags = results.tables["msd"]["lag_ps"]
+    assert axis.get_xlim() == (lags.min(), lags[lags <= 0.05 / ERROR_GROWTH].max())
+    for model in ("bd", "ld", "gle"):
+        (line,) = lines_of(axis, model)
+        expected = seeds_of(model).mean() / DIFFUSION["reference", 0]
+        np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
+    assert not band_of(axis, "reference")[0] > ERROR_GROWTH
+    marks = {line.get_color(): line for line in axis.get_lines() if line.get_marker() == "^"}
+    places = {model: marks[style.MODELS[model].color].get_xydata() for model in ("bd", "ld", "gle")}
+    assert len(places["bd"]) == len(places["ld"]) == 0
+    assert places["gle"].tolist() == [[lags.min(), kinetics.RATIO_RANGE[1]]]
+
+
+def test_models_without_velocities_are_left_out_of_their_panel_alone(drawn):
+    velocities, ratio, scattering = drawn["dynamics"].axes
+    assert not lines_of(velocities, "bd")
+    assert lines_of(velocities, "gle")
+    assert lines_of(ratio, "bd")
+    assert lines_of(scattering, "bd")
+    assert not any(lines_of(axis, "fm_ld_einstein") for axis in drawn["dynamics"].axes)
+
+
+def test_memory_kernels_are_drawn_with_their_limit(drawn):
+    in_time, in_frequency = drawn["memory_kernel"].axes
+    curves = lines_of(in_time, "gle")
+    assert len(curves) == len(seeds_of("gle"))
+    t, k = curves[0].get_xdata(), curves[0].get_ydata()
+    assert k[0] == pytest.approx(40 + 20 + 180)
+    assert np.trapezoid(k, t) == pytest.approx(23.8, rel=1e-2)
+    (friction,) = {line.get_ydata()[0] for line in lines_of(in_frequency, "gle")}
+    assert friction == pytest.approx(25.8)
+    limits = [line for line in in_frequency.get_lines() if len(line.get_xdata()) == 2]
+    assert {line.get_ydata()[0] for line in limits} == {friction}
+    texts = [text.get_text() for text in drawn["memory_kernel"].legends[0].get_texts()]
+    assert texts == ["GLE, white part 2, 2 ps$^{-1}$", "Markovian limit"]
+
+
+def test_kernels_of_types_have_panels_of_their_own(results):
+    table = results.tables["model"].assign(types=None)
+    types = [{"A": MEMORY, "B": MEMORY} if name == "gle" else None for name in table["model"]]
+    figure = memory.memory_kernel(replace(results, tables={"model": table.assign(types=types)}))
+    assert [axis.get_title() for axis in figure.axes] == ["A", "A", "B", "B"]
+
+
 def test_lags_without_reference_statistics_are_marked(results):
     """The relative error ERROR_GROWTH * t passes 5 % at t = 50 ps."""
     main, _ = sorted(kinetics.msd(results).axes, key=lambda axis: -axis.get_position().y0)
@@ -413,7 +493,7 @@ def test_lags_without_reference_statistics_are_marked(results):
 
 
 def test_scattering_lines_are_exponentials_of_the_reference(drawn):
-    axis = drawn["autocorrelations"].axes[1]
+    axis = next(a for a in drawn["autocorrelations"].axes if "on curves" in a.get_ylabel())
     drawn_lines = lines_of(axis, "reference")
     assert len(drawn_lines) == len(WAVE_NUMBERS)
     for k, line in zip(WAVE_NUMBERS, drawn_lines, strict=True):
@@ -428,6 +508,48 @@ def test_rdf_differences_are_model_minus_reference(drawn):
     beyond = line.get_xdata() > 0.2
     np.testing.assert_allclose(line.get_ydata()[beyond], expected, atol=1e-12)
     np.testing.assert_array_equal(line.get_ydata()[~beyond], 0)
+
+
+def test_the_floor_is_a_band_where_a_difference_is_drawn(drawn):
+    """Of two parts with equal errors, 1 % of each value; of the MSD ERROR_GROWTH * t."""
+    _, lower = sorted(drawn["rdf"].axes, key=lambda axis: -axis.get_position().y0)
+    np.testing.assert_allclose(band_of(lower, "reference")[-50:], np.sqrt(2) * 0.01)
+    _, lower = sorted(drawn["msd"].axes, key=lambda axis: -axis.get_position().y0)
+    t = np.geomspace(0.02, 200, 41)
+    expected = np.sqrt(2) * ERROR_GROWTH * t
+    np.testing.assert_allclose(band_of(lower, "reference"), expected, rtol=1e-6)
+    vacf = next(a for a in drawn["autocorrelations"].axes if "VACF" in a.get_ylabel())
+    expected = np.sqrt(2) * 0.01 * np.exp(-np.linspace(0, 1, 51) / 0.1)
+    np.testing.assert_allclose(band_of(vacf, "reference"), expected, atol=1e-9)
+    for name in ("rdf", "msd", "autocorrelations", "overview"):
+        (legend,) = drawn[name].legends
+        assert "floor: AA against AA" in [text.get_text() for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_model_that_is_not_ok_is_marked_on_every_figure_that_shows_it(name, results):
+    verdicts = {"bd": "cut off at 12 of 120 updates; outside: D 0.45", "ld": "ok"}
+    marked = of_figure(name, replace(results, verdicts=verdicts))
+    line = "BD: cut off at 12 of 120 updates; outside: D 0.45"
+    assert marked.warnings() == [line]
+    with style.applied():
+        figure = named(FIGURES[name].function)(marked)
+        style.warn(figure, marked.warnings())
+        figure.draw_without_rendering()
+    (found,) = (text for text in figure.findobj(Text) if "cut off" in text.get_text())
+    assert " ".join(found.get_text().split()) == line
+    assert found.get_color() == style.WARNING_COLOR
+    box = found.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0
+    for axis in figure.axes:
+        assert not axis.axison or not box.overlaps(axis.get_tightbbox())
+
+
+def test_a_model_is_not_marked_where_it_is_not_shown_or_ok(results):
+    rdf = results.tables["rdf"]
+    without = Results({"rdf": rdf[rdf["model"] != "bd"]}, LAGS, TEMPERATURE, 0.6)
+    verdicts = {"bd": "cut off at 12 of 120 updates", "ld": "ok"}
+    assert replace(without, verdicts=verdicts).warnings() == []
 
 
 def test_pmf_error_is_the_difference_in_kt(drawn):
@@ -448,7 +570,7 @@ def test_learned_parameters_are_drawn_over_the_truth(drawn, results):
     points = [line for line in axis.get_lines() if line.get_marker() in ("o", "s")]
     np.testing.assert_allclose(points[0].get_ydata(orig=False), expected, rtol=1e-12)
     masses = table[table["quantity"] == "mass_over_alpha2"]
-    assert set(masses["model"]) == {"ld"}
+    assert set(masses["model"]) == {"ld", "gle"}
 
 
 def test_a_brownian_truth_has_no_mass_to_recover(results):
@@ -487,7 +609,7 @@ def test_error_over_seeds_is_that_of_the_mean(between):
 
 
 def test_brownian_models_are_named_where_they_have_no_velocities(drawn):
-    axis = drawn["autocorrelations"].axes[0]
+    axis = next(a for a in drawn["autocorrelations"].axes if "cdot" in a.get_ylabel())
     assert "BD: no velocities" in [text.get_text() for text in axis.texts]
     assert lines_of(axis, "reference")
     assert lines_of(axis, "ld")
@@ -495,10 +617,10 @@ def test_brownian_models_are_named_where_they_have_no_velocities(drawn):
 
 
 def test_without_any_velocities_there_is_no_panel_for_them(tree):
-    tables = read_tables(tree, [("reference", 0), ("bd", 1)])
+    tables = read_tables(tree, [("reference", 0), ("training_part", 0), ("bd", 1)])
     tables["vacf"] = tables["vacf"].iloc[:0]
     figure = kinetics.autocorrelations(Results(tables, LAGS, TEMPERATURE, 0.6))
-    assert len(figure.axes) == 2
+    assert len(figure.axes) == 4
 
 
 def test_maps_share_one_scale_in_multiples_of_kt(drawn):
@@ -509,7 +631,7 @@ def test_maps_share_one_scale_in_multiples_of_kt(drawn):
 
 
 def test_a_system_with_one_model_can_be_drawn(tree, tmp_path):
-    tables = read_tables(tree, [("reference", 0), ("bd", 1)])
+    tables = read_tables(tree, [("reference", 0), ("training_part", 0), ("bd", 1)])
     results = Results(tables, LAGS, TEMPERATURE, 0.6)
     with style.applied():
         for draw in (structure.rdf, diagnostics.diagnostics, free_energy.free_energy):
@@ -547,46 +669,55 @@ def test_rows_know_their_model_and_seed(results):
         found = set(zip(table["model"], table["seed"], strict=True))
         expected = set(DIFFUSION)
         if name not in OBSERVABLES:
-            expected = {(model, seed) for model, seed in expected if model in ("bd", "ld")}
+            expected = {(model, seed) for model, seed in expected if model in DYNAMICS}
         if name == "vacf":
             expected = {(model, seed) for model, seed in expected if model != "bd"}
         assert found == expected
 
 
-def test_comparison_has_a_marker_for_each_model_at_its_two_errors(drawn):
-    for axis in drawn["comparison"].axes:
+def test_comparison_has_value_floor_null_and_bar_of_each_model(drawn):
+    shown = [axis for axis in drawn["comparison"].axes if axis.axison]
+    assert len(shown) == len(SUMMED)
+    for axis in shown:
         places = {
-            container.get_label(): (line.get_xdata()[0], line.get_ydata()[0])
+            container.get_label(): container.lines[0].get_ydata()[0]
             for container in axis.containers
-            for line in [container.lines[0]]
         }
-        assert set(places) == {"BD", "LD", "FM, LD Einstein", "FM, BD Einstein"}
-        expected = np.mean(np.abs(np.log(seeds_of("bd") / 2e-3)))
-        np.testing.assert_allclose(places["BD"], (expected, expected))
-        np.testing.assert_allclose(places["FM, LD Einstein"], np.log(2.0))
+        assert set(places) == {"BD", "LD", "GLE", "FM, LD Einstein", "FM, BD Einstein"}
+        assert places["BD"] == pytest.approx(np.mean(np.abs(np.log(seeds_of("bd") / 2e-3))))
+        assert places["FM, LD Einstein"] == pytest.approx(np.log(2.0))
+        (floor,) = axis.patches
+        assert floor.get_y() + floor.get_height() == pytest.approx(FLOOR)
+        (null,) = (line for line in axis.get_lines() if line.get_linestyle() == "--")
+        assert null.get_ydata()[0] == NULL
+        bars = {
+            line.get_ydata()[0] for line in axis.get_lines() if line.get_color() == style.BAR_COLOR
+        }
+        bar = {"RDF": 2 * FLOOR, "ADF": 2 * FLOOR, "MSD": 0.03}.get(axis.get_ylabel()[:3])
+        assert bars == ({bar} if bar else set())
 
 
 def test_baselines_of_one_potential_are_one_line_in_the_structure(results):
-    assert set(results.curves("rdf")) == {"reference", "bd", "ld", "fm_ld_einstein"}
-    assert set(results.curves("msd")) == {model for model, _ in DIFFUSION}
+    assert set(results.curves("rdf")) == {"reference", "bd", "ld", "gle", "fm_ld_einstein"}
+    assert set(results.curves("msd")) == {model for model, _ in DIFFUSION} - {"training_part"}
 
 
 def test_the_overview_is_without_baselines(results):
-    assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld"}
+    assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld", "gle"}
 
 
 def test_a_new_dynamics_is_drawn_as_a_trained_model_in_its_own_colour(results, monkeypatch):
     """With the lines of one that is trained, its name in the legend, and its place in overviews."""
-    card = Card("somewhere.memory", "GLE", "with memory", velocities=True)
-    monkeypatch.setitem(DYNAMICS, "gle", card)
+    card = Card("somewhere.new", "NEW", "of another kind", velocities=True)
+    monkeypatch.setitem(DYNAMICS, "new", card)
     looks = style.looks(DYNAMICS)
     trained = [looks[name] for name in DYNAMICS]
-    assert [look.label for look in trained] == ["BD", "LD", "GLE"]
+    assert [look.label for look in trained] == ["BD", "LD", "GLE", "NEW"]
     assert len({look.color for look in looks.values() if look.linewidth > 1}) == 1 + len(trained)
-    assert looks["gle"].linewidth == looks["ld"].linewidth > looks["fm_ld_einstein"].linewidth
-    assert list(looks)[:4] == ["reference", "bd", "ld", "gle"]
-    monkeypatch.setitem(style.MODELS, "gle", looks["gle"])
+    assert looks["new"].linewidth == looks["ld"].linewidth > looks["fm_ld_einstein"].linewidth
+    assert list(looks)[:5] == ["reference", "bd", "ld", "gle", "new"]
+    monkeypatch.setitem(style.MODELS, "new", looks["new"])
     msd = results.tables["msd"]
-    new = msd[msd["model"] == "ld"].assign(model="gle")
+    new = msd[msd["model"] == "ld"].assign(model="new")
     both = replace(results, tables={"msd": pd.concat([msd, new])}).without_baselines()
-    assert set(both.curves("msd")) == {"reference", "bd", "ld", "gle"}
+    assert set(both.curves("msd")) == {"reference", "bd", "ld", "gle", "new"}

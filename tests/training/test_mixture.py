@@ -8,12 +8,13 @@ import mdtraj
 import numpy as np
 import pytest
 
-from dynmatch.bottom_up.boltzmann_inversion import start_potential
+from dynmatch.bottom_up.boltzmann_inversion import start
+from dynmatch.dynamics.initial import einstein_friction, mean_mass
 from dynmatch.observables.by_type import rdf_by_type, rdf_of_types
+from dynmatch.settings import PotentialSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.systems.trajectory.projection import project_own
-from dynmatch.training.train import einstein_friction, mean_mass
 from dynmatch.units import BOLTZMANN
 
 TEMPERATURE = 300.0
@@ -23,15 +24,9 @@ EDGE = 2.5
 FRAMES, SPACING = 400, 1.0
 FRICTION = {"A": 150.0, "B": 200.0, "C": 400.0}
 BOND, WIDTH = 0.25, 0.03
-POTENTIAL = {
-    "cutoff": 0.6,
-    "three_body_cutoff": 0.4,
-    "pair_basis": 20,
-    "radial_channels": 1,
-    "degree": 1,
-    "hidden": [],
-    "bond_width": 0.015,
-}
+POTENTIAL = PotentialSettings(
+    cutoff=0.6, three_body_cutoff=0.4, pair_basis=20, radial_channels=1, degree=1, hidden=()
+)
 
 
 def mixture() -> mdtraj.Topology:
@@ -89,11 +84,10 @@ def read(tmp_path_factory) -> SiteTrajectory:
 def test_each_type_has_the_friction_of_its_own_molecules(read):
     """kT/D of A, and half of the dumbbell's sum for B and C, to 10 %, three standard errors: of
     windows of 40 ps there are 10 x 2 replicas x 20 dumbbells x 3 coordinates."""
-    types = (0,) * ATOMS + (1, 2) * DUMBBELLS
     half = (FRICTION["B"] + FRICTION["C"]) / 2
-    found = einstein_friction(read, KT, types)
+    found = einstein_friction(read, KT)
     np.testing.assert_allclose(found, [FRICTION["A"], half, half], rtol=0.12)
-    np.testing.assert_allclose(mean_mass(read, types), [39.948, 15.999, 15.999], rtol=1e-3)
+    np.testing.assert_allclose(mean_mass(read), [39.948, 15.999, 15.999], rtol=1e-3)
 
 
 def test_confined_sites_have_the_friction_that_they_begin_to_diffuse_with():
@@ -114,21 +108,20 @@ def test_confined_sites_have_the_friction_that_they_begin_to_diffuse_with():
         x.astype(np.float32), time, masses, independent_sites(["W"] * 100, "W"), np.full(3, 9.0)
     )
     expected = gamma * (10.0 / tau) / (1 - np.exp(-10.0 / tau))
-    assert einstein_friction(wells, KT) == pytest.approx(expected, rel=0.08)
+    assert einstein_friction(wells, KT)[0] == pytest.approx(expected, rel=0.08)
 
 
 def test_a_training_starts_from_the_bonds_and_pairs_of_the_mixture(read):
-    form, parameters = start_potential(read, KT, POTENTIAL)
-    assert form.names == ("A", "B", "C")
-    (bond,) = form.bonded
+    potential, parameters = start(read, KT, POTENTIAL)
+    assert potential.names == ("A", "B", "C")
+    (bond,) = potential.term("bonded").kinds
     assert bond.names == ("B", "C")
-    assert len(bond.sites) == DUMBBELLS
+    assert read.topology.bonded_kinds["B", "C"].shape == (DUMBBELLS, 2)
     length, stiffness = bond.parameters
     assert length == pytest.approx(BOND, abs=0.002)
     assert stiffness == pytest.approx(KT / WIDTH**2, rel=0.05)
-    coefficients = parameters["pair"]["params"]["coefficients"]
-    assert coefficients.shape == (6, POTENTIAL["pair_basis"])
-    assert np.isfinite(coefficients).all()
+    assert parameters["pair"].shape == (6, POTENTIAL.pair_basis)
+    assert np.isfinite(parameters["pair"]).all()
 
 
 def test_every_pair_of_types_has_its_rdf(read):

@@ -13,6 +13,7 @@ from snakemake.utils import update_config
 from dynmatch.errors import DynmatchError
 from dynmatch.workflow.config import check_writable, complete
 from dynmatch.workflow.devices import check_gpu
+from dynmatch.workflow.schema import kinds_of, resolve, schema
 from tests.helpers.rule_files import ROOT
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
@@ -107,7 +108,7 @@ OWN_MISTAKES = {
 
 @pytest.mark.parametrize(("path", "value", "expected"), OWN_MISTAKES.values(), ids=OWN_MISTAKES)
 def test_a_mistake_about_a_trajectory_of_ones_own_is_named(path, value, expected):
-    config = {"systems": {"own": OWN}}
+    config = {"models": ["bd", "ld"], "systems": {"own": OWN}}
     complete(config)
     changed_one = changed(config, ("systems", "own", *path), value)
     assert message(changed_one).startswith(f"config: systems.{expected}")
@@ -204,9 +205,9 @@ MISTAKES = {
     ),
     "VACF shorter than a frame": (
         (*WATER, "observables", "vacf_length"),
-        0.02,
-        "systems.water.observables.vacf_length is 0.02 ps; it must be at least "
-        "validation.frame_spacing, 0.025 ps",
+        0.01,
+        "systems.water.observables.vacf_length is 0.01 ps; it must be at least "
+        "reference.frame_spacing, 0.02 ps",
     ),
     "lag of a few Brownian steps": (
         (*WATER, "training", "lags"),
@@ -234,9 +235,9 @@ MISTAKES = {
     ),
     "structure between two frames": (
         (*WATER, "observables", "structure_spacing"),
-        0.06,
-        "systems.water.observables.structure_spacing is 0.06 ps; it must be a multiple of "
-        "validation.frame_spacing",
+        0.05,
+        "systems.water.observables.structure_spacing is 0.05 ps; it must be a multiple of "
+        "reference.frame_spacing",
     ),
 }
 
@@ -256,11 +257,39 @@ def test_steps_of_dynamics_that_move_no_model_bound_nothing():
         complete(brownian | {"models": ["ld"]})
 
 
+def test_a_single_replica_has_a_third_of_it_to_measure_with():
+    config = changed(load(), (*WATER, "reference", "replicas"), 1)
+    assert message(changed(config, (*WATER, "observables", "van_hove_lags"), [470.0])).startswith(
+        "config: systems.water.observables.msd_length is 1000 ps; it must be less than a third of "
+        "reference.length, 466.667 ps"
+    )
+
+
+def test_lags_of_a_dynamics_of_its_own_take_the_place_of_the_common_ones():
+    """They are counted in its steps and in frames, and bounded by the reference, where it is
+    trained."""
+    config = load()
+    own = (*WATER, "training", "gle")
+    assert message(changed(config, (*own, "lags"), [0.03, 0.1])).startswith(
+        "config: systems.water.training.gle.lags[0] is 0.03 ps; it must be a multiple of "
+        "reference.frame_spacing, 0.02 ps"
+    )
+    assert message(changed(config, (*own, "lags"), [600.0, 100.0])).startswith(
+        "config: systems.water.training.gle.lags and smoothing add up to a window of 700 ps"
+    )
+    coarse = changed(config, (*own, "lags"), [0.03])
+    complete(coarse | {"models": ["bd", "ld"]})
+    # the common ones are nobody's, then
+    alone = {"models": ["gle"]}
+    unused = changed(config, (*WATER, "baselines", "methods"), [])
+    complete(changed(unused, (*WATER, "training", "lags"), [0.03]) | alone)
+
+
 def test_steps_of_a_baseline_that_is_moved_by_them_do():
     config = changed(load(), (*WATER, "training", "bd", "time_step"), 0.007) | {"models": ["ld"]}
     complete(config)
     baselines = {"methods": ["rem"], "dynamics": ["bd_einstein"]}
-    with pytest.raises(DynmatchError, match=r"frame_spacing is 0\.025 ps.*training\.bd\.time_step"):
+    with pytest.raises(DynmatchError, match=r"frame_spacing is 0\.02 ps.*training\.bd\.time_step"):
         complete(changed(config, (*WATER, "baselines"), baselines))
 
 
@@ -277,6 +306,17 @@ def leaves(node: dict, path: tuple = ()):
             yield from leaves(value, (*path, key))
 
 
+def may_be_null(path: tuple) -> bool:
+    """Whether the schema admits null at this path of the default config."""
+    whole = schema()
+    node, below = whole, path
+    if path[:2] == WATER:
+        node, below = whole["$defs"]["water_system"], path[2:]
+    for part in below:
+        node = resolve(node["properties"][part], whole)
+    return "null" in kinds_of(node)
+
+
 def mutations():
     """The default config with one thing wrong: (key path as a person writes it, config)."""
     config = complete(load())
@@ -291,7 +331,8 @@ def mutations():
         elif isinstance(value, str):
             wrong = {name: ["no such/thing", 1, None]}
         else:
-            wrong = {name: [-1, "text", None, True, [value], float("inf")]}
+            wrong = {name: [-1, "text", True, [value], float("inf")]}
+            wrong[name] += [] if may_be_null(path) else [None]
         for key, values in wrong.items():
             for bad in values:
                 yield key, changed(config, tuple(key.split(".")), bad)

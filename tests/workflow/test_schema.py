@@ -12,7 +12,7 @@ from dynmatch.observables.registry import ANALYSES
 from dynmatch.runtime.names import named
 from dynmatch.settings import BaselineSettings, TrainingSettings, ValidationSettings
 from dynmatch.systems.registry import SYSTEMS, card_of
-from dynmatch.workflow.schema import COMMON, FOLDER, resolve, schema
+from dynmatch.workflow.schema import COMMON, FOLDER, kinds_of, resolve, schema
 from tests.systems.test_cards import shipped
 
 FILES = sorted(FOLDER.rglob("*.yaml"))
@@ -106,9 +106,10 @@ def assert_equal(settings: type, section: dict, where: str) -> None:
         if key["type"] == "array":
             items = key["items"]
             assert types[name] == tuple[TYPES[items.get("type", "string")], ...], at
-        else:
-            assert types[name] is TYPES[key["type"]], at
-            assert isinstance(key["default"], TYPES[key["type"]]), at
+            continue
+        kind, *null = kinds_of(key)
+        assert types[name] == (TYPES[kind] | None if null else TYPES[kind]), at
+        assert isinstance(key["default"], types[name]), at
 
 
 @pytest.mark.parametrize("kind", SYSTEMS)

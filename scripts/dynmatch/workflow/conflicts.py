@@ -16,7 +16,7 @@ LENGTHS = (
     "timescale_lag",
 )
 """Observables' times that lie within a replica."""
-FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
+FRAMES = ["reference.frame_spacing", "validation.frame_spacing"]
 
 
 def conflicts(system: Section, models: list[str]) -> Iterator[str]:
@@ -28,31 +28,45 @@ def conflicts(system: Section, models: list[str]) -> Iterator[str]:
     trained = card.dynamics(system, models)
     moved_by = {*trained, *map(dynamics_of, baselines_of(system))}
     yield from card.conflicts(system)
-    yield from _too_long(system)
+    moving = [name for name in DYNAMICS if name in moved_by]
+    yield from _too_long(system, moving)
     yield from _too_short(system, trained)
-    yield from _off_grid(system, [name for name in DYNAMICS if name in moved_by])
+    yield from _off_grid(system, moving)
     yield from _without_forces(system, card.no_forces)
 
 
-def _too_long(system: Section) -> Iterator[str]:
+def key_of(system: Section, name: str, key: str) -> str:
+    """The dotted key of a setting of a dynamics' training: in its own section where it has one."""
+    return f"training.{name}.{key}" if key in system["training"][name] else f"training.{key}"
+
+
+def _too_long(system: Section, dynamics: list[str]) -> Iterator[str]:
     """Times longer than one replica of the trajectories they are taken from."""
     reference = system["reference"].get("length", math.inf)
+    alone = system["reference"].get("replicas") == 1
+    # models are compared with the last replica, or the last third of a single one
+    compared = reference / 3 if alone else reference
     validation = system["validation"]["length"]
-    window = sum(system["training"]["lags"]) + system["training"]["smoothing"]
-    # two windows to train on, and one to measure with
-    if 3 * window > reference:
-        yield (
-            f"training.lags and smoothing add up to a window of {window:g} ps, longer than a "
-            f"third of the reference; take shorter ones, or at least {3 * window:g} ps as "
-            "reference.length"
-        )
-    name = "reference.length" if reference <= validation else "validation.length"
+    windows = [[key_of(system, name, key) for key in ("lags", "smoothing")] for name in dynamics]
+    for lags, smoothing in dict.fromkeys(map(tuple, windows)):
+        times = [*values_at(system, lags), *values_at(system, smoothing)]
+        window = sum(time for _, time in times)
+        # two windows to train on, and one to measure with
+        if 3 * window > reference:
+            yield (
+                f"{lags} and smoothing add up to a window of {window:g} ps, longer than a third of "
+                f"the reference; take shorter ones, or at least {3 * window:g} ps as "
+                "reference.length"
+            )
+    name = "validation.length"
+    if compared <= validation:
+        name = "a third of reference.length" if alone else "reference.length"
     for key in LENGTHS:
         for path, lag in values_at(system, f"observables.{key}"):
-            if lag >= min(reference, validation):
+            if lag >= min(compared, validation):
                 yield (
                     f"{path} is {lag:g} ps; it must be less than {name}, "
-                    f"{min(reference, validation):g} ps"
+                    f"{min(compared, validation):g} ps"
                 )
 
 
@@ -61,7 +75,7 @@ def _too_short(system: Section, trained: list[str]) -> Iterator[str]:
     for name in trained:
         least = DYNAMICS[name].least_steps
         shortest = least * system["training"][name]["time_step"]
-        for path, lag in values_at(system, "training.lags"):
+        for path, lag in values_at(system, key_of(system, name, "lags")):
             if least > 1 and lag < shortest * (1 - 1e-6):
                 yield (
                     f"{path} is {lag:g} ps; it must be at least {least} times "
@@ -71,7 +85,7 @@ def _too_short(system: Section, trained: list[str]) -> Iterator[str]:
 
 def _off_grid(system: Section, dynamics: list[str]) -> Iterator[str]:
     """Times that are not a whole number of the steps they are counted in."""
-    for key, steps in _counted_in(dynamics).items():
+    for key, steps in _counted_in(system, dynamics).items():
         for path, time in values_at(system, key):
             for step_key, step in (pair for each in steps for pair in values_at(system, each)):
                 nearest = max(round(time / step), 1) * step
@@ -82,17 +96,21 @@ def _off_grid(system: Section, dynamics: list[str]) -> Iterator[str]:
                     )
 
 
-def _counted_in(dynamics: list[str]) -> dict[str, tuple[str, ...]]:
+def _counted_in(system: Section, dynamics: list[str]) -> dict[str, list[str]]:
     """Times, and the steps of which each must be a whole number, where these move the models."""
-    steps = tuple(f"training.{name}.time_step" for name in dynamics)
-    return {
-        "reference.frame_spacing": ("reference.time_step",),
-        "reference.segment": ("reference.frame_spacing",),
-        "reference.length": ("reference.frame_spacing",),
-        "training.lags": ("reference.frame_spacing", *steps),
-        "training.smoothing": ("reference.frame_spacing", *steps),
-        "validation.frame_spacing": steps,
-        "validation.length": ("validation.frame_spacing",),
+    steps = {name: f"training.{name}.time_step" for name in dynamics}
+    counted = {
+        "reference.frame_spacing": ["reference.time_step"],
+        "reference.segment": ["reference.frame_spacing"],
+        "reference.length": ["reference.frame_spacing"],
+    }
+    for key in ("lags", "smoothing"):
+        for name in dynamics:
+            own = counted.setdefault(key_of(system, name, key), ["reference.frame_spacing"])
+            own.append(steps[name])
+    return counted | {
+        "validation.frame_spacing": list(steps.values()),
+        "validation.length": ["validation.frame_spacing"],
         "observables.structure_spacing": FRAMES,
         "observables.van_hove_lags": FRAMES,
         "observables.timescale_lag": FRAMES,

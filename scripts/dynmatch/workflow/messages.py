@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from jsonschema import ValidationError
 
-from dynmatch.workflow.schema import resolve
+from dynmatch.workflow.schema import kinds_of, resolve
 
 
 def explain(error: ValidationError, schema: Mapping) -> Iterator[str]:
@@ -40,6 +40,7 @@ _TYPES = {
     "string": "text",
     "number": "a number",
     "integer": "a whole number",
+    "null": "null",
 }
 
 
@@ -47,9 +48,9 @@ def _expectation(error: ValidationError) -> str:
     value, rule = error.instance, error.validator_value
     match error.validator:
         case "type":
-            kinds = [rule] if isinstance(rule, str) else rule
+            kinds = kinds_of({"type": rule})
             wanted = " or ".join(_TYPES[kind] for kind in kinds)
-            return f"is {shown(value)}; it must be {wanted}{_number_hint(value, rule)}"
+            return f"is {shown(value)}; it must be {wanted}{_number_hint(value, kinds)}"
         case "enum":
             close = difflib.get_close_matches(str(value), map(str, rule), n=1)
             guess = f"; did you mean {close[0]}?" if close else ""
@@ -71,9 +72,9 @@ def _expectation(error: ValidationError) -> str:
     return error.message
 
 
-def _number_hint(value, wanted: str) -> str:
+def _number_hint(value, kinds: list[str]) -> str:
     """YAML 1.1 takes 1e-3 for text: say how to write it."""
-    if wanted == "number" and isinstance(value, str):
+    if "number" in kinds and isinstance(value, str):
         try:
             return f", written as {float(value)!r}"
         except ValueError:

@@ -108,8 +108,15 @@ def filled(value, subschema: Mapping, validator):
     if isinstance(value, list):
         return [filled(item, subschema.get("items", {}), validator) for item in value]
     if validator.is_type(value, "number"):
-        if subschema.get("type") == "number":
+        kinds = kinds_of(subschema)
+        if "number" in kinds:
             return float(value)
-        if subschema.get("type") == "integer" and value == int(value):
+        if "integer" in kinds and value == int(value):
             return int(value)
     return value
+
+
+def kinds_of(subschema: Mapping) -> list[str]:
+    """The types that a value may have."""
+    kinds = subschema.get("type", [])
+    return [kinds] if isinstance(kinds, str) else kinds
