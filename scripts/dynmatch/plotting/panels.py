@@ -79,20 +79,23 @@ def differences(axis: Axes, results: Results, name: str, key: str) -> None:
 def mark_leaving(axis: Axes, model: str, x: np.ndarray, y: np.ndarray) -> None:
     """A triangle on the edge of the panel wherever the curve y(x) leaves it, and where it begins
     outside. Call it when the axis has its final range of values."""
-    low, high = axis.get_ylim()
-    for edge, marker, outside in ((low, "v", y < low), (high, "^", y > high)):
+    for edge, marker, outside in zip(
+        axis.get_ylim(), ("v", "^"), (y < axis.get_ylim()[0], y > axis.get_ylim()[1]), strict=True
+    ):
         leaves = outside & ~np.concatenate([[False], outside[:-1]])
-        for place in x[leaves]:
-            (mark,) = axis.plot(
-                place,
-                edge,
-                color=style.MODELS[model].color,
-                marker=marker,
-                markersize=4,
-                clip_on=False,
-                zorder=4,
-            )
-            mark.set_in_layout(False)
+        if not leaves.any():
+            # an empty line that is not clipped takes room down to the figure's corner
+            continue
+        axis.plot(
+            x[leaves],
+            np.full(leaves.sum(), edge),
+            color=style.MODELS[model].color,
+            marker=marker,
+            markersize=4,
+            linestyle="none",
+            clip_on=False,
+            zorder=4,
+        )
 
 
 def shade_window(axis: Axes, window: float, text_y: float | None = None) -> None:
