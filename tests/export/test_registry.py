@@ -29,7 +29,7 @@ POTENTIALS = {
     ),
 }
 """What there can be in a potential, and sites that it is of."""
-REASONS = "several types|bonds|no equation of motion"
+REASONS = "several types|bonds|no equation of motion|of the terms"
 
 
 def start(topology: SiteTopology):
