@@ -22,7 +22,16 @@ OVERLAYS = [
     ROOT / "presets" / "dipeptide.yaml",
     ROOT / "examples" / "methanol" / "methanol.yaml",
 ]
-ALL_SYSTEMS = {"run": "all", "only": ["water", "known_bd", "known_ld", "dipeptide", "methanol"]}
+ALL_SYSTEMS = {
+    "run": "all",
+    "only": ["water", "known_bd", "known_ld", "dipeptide", "methanol"],
+    "models": ["bd", "ld", "gle"],
+    # their frames are far apart for a memory, and no job is run
+    "systems": {
+        "dipeptide": {"training": {"gle": {"lags": [0.6]}}},
+        "methanol": {"training": {"gle": {"lags": [10.0]}}},
+    },
+}
 OWN_FILES = ("topology.pdb", "run-1.xtc", "run-2.xtc")
 
 
