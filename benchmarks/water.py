@@ -9,27 +9,35 @@ import numpy as np
 import yaml
 
 from benchmarks import ROOT
+from dynmatch.dynamics.base import Scale
+from dynmatch.dynamics.initial import mean_mass
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
+from dynmatch.settings import PotentialSettings, TrainingSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read
-from dynmatch.sites.windows import LearningData, learning_data
-from dynmatch.training import train as loop
+from dynmatch.sites.windows import windows_of
+from dynmatch.training.plan import equation_for
+from dynmatch.training.train import start_potential, structural_start
 from dynmatch.units import BOLTZMANN
 from dynmatch.workflow.config import complete
 
 START_UPDATES = 200
 D0 = 0.006
 """Near what water learns, nm^2/ps."""
+SPACING = 0.5
+"""Between the frames that training is timed with, ps."""
+FRAMES = 1000
 
 
 @dataclass(frozen=True)
 class Water:
-    """Reference trajectory, the system's (complete) config, and a model with its structure."""
+    """Reference trajectory, the system's (complete) config, the settings of a Langevin training,
+    and a model with the reference's structure."""
 
     trajectory: SiteTrajectory
     system: dict
-    data: LearningData
+    training: TrainingSettings
     model: Model
 
 
@@ -46,27 +54,16 @@ def make_water(run: Path) -> Water:
         raise DynmatchError(f"{path}: not there; name a results folder of a run that has finished")
     system = complete(yaml.safe_load((ROOT / "config.yaml").read_text()))["systems"]["water"]
     trajectory = read(path, velocities=False, forces=False)
-    settings = system["training"] | {
-        "start": system["training"]["start"] | {"updates": START_UPDATES}
-    }
-    kT = BOLTZMANN * system["temperature"]
-    mass = float(np.mean(trajectory.masses))
-    data = learning_data(trajectory, settings["lags"], loop.WINDOW_SPACING, settings["smoothing"])
-    form, parameters = loop.start_potential(trajectory, kT, system["potential"])
-    parameters = loop.structural_start(
-        form, parameters, data, mass, jax.random.PRNGKey(0), settings, lambda row: None
-    )
-    model = Model(
-        kind="ld",
-        form=form,
-        parameters=jax.device_get(parameters),
-        gamma=kT / D0,
-        alpha=1.0,
-        mass=mass,
-        temperature=system["temperature"],
-        time_step=settings["ld"]["time_step"],
-    )
-    return Water(trajectory, system, data, model)
+    settings = TrainingSettings.of(system["training"]).of_dynamics("ld")
+    short = replace(settings, start=replace(settings.start, updates=START_UPDATES))
+    kT, mass = BOLTZMANN * system["temperature"], mean_mass(trajectory)
+    form, parameters = start_potential(trajectory, kT, PotentialSettings.of(system["potential"]))
+    data, topology = windows_of(trajectory, settings.lags), trajectory.topology
+    parameters = structural_start(form, parameters, topology, data, mass, 0, short, [])
+    equation = equation_for("ld", settings)
+    values = equation.initial(Scale(mass, np.full(1, kT / D0), mass))
+    model = Model(equation, values, form, jax.device_get(parameters), system["temperature"])
+    return Water(trajectory, system, settings, model)
 
 
 def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:
@@ -75,24 +72,26 @@ def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:
     return (positions[:, None] + cells[None, :, None]).reshape(len(positions), -1, 3)
 
 
-def copied_data(data: LearningData, copies: int) -> LearningData:
-    """The same with every frame in a box of `copies` along each edge."""
-    frames, means = (
-        copied(positions, data.box, copies).astype(np.float32)
-        for positions in (data.frames, data.means)
-    )
-    return replace(data, frames=frames, means=means, box=data.box * copies)
+def copied_reference(trajectory: SiteTrajectory, copies: int) -> SiteTrajectory:
+    """`FRAMES` of its frames about `SPACING` apart, each in a box of `copies` along each edge."""
+    stride = max(1, round(SPACING / trajectory.frame_spacing))
+    frames = trajectory.replicas()[0].frames(slice(None, FRAMES * stride, stride))
+    return _in_copies(frames, np.asarray(frames.positions), copies)
 
 
 def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:
     """The first frame of `frame`, `copies` times along each edge of the box."""
-    box = np.asarray(frame.box)
-    positions = copied(np.mod(frame.positions[:1], box), box, copies)
-    count = positions.shape[1]
+    first = frame.frames(slice(0, 1))
+    return _in_copies(first, np.mod(first.positions, np.asarray(frame.box)), copies)
+
+
+def _in_copies(frames: SiteTrajectory, positions: np.ndarray, copies: int) -> SiteTrajectory:
+    box = np.asarray(frames.box)
+    positions = copied(positions, box, copies)
     return replace(
-        frame.frames(slice(0, 1)),
+        frames,
         positions=positions.astype(np.float32),
-        masses=np.tile(frame.masses, copies**3),
-        topology=independent_sites(["W"] * count, "SOL"),
+        masses=np.tile(frames.masses, copies**3),
+        topology=independent_sites(["W"] * positions.shape[1], "SOL"),
         box=box * copies,
     )
