@@ -11,13 +11,13 @@ import yaml
 from benchmarks import ROOT
 from dynmatch.dynamics.base import Scale
 from dynmatch.dynamics.initial import mean_mass
+from dynmatch.dynamics.registry import equation_of
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.settings import PotentialSettings, TrainingSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read
-from dynmatch.sites.windows import windows_of
-from dynmatch.training.plan import equation_for
+from dynmatch.sites.windows import Windows, windows_of
 from dynmatch.training.train import start_potential, structural_start
 from dynmatch.units import BOLTZMANN
 from dynmatch.workflow.config import complete
@@ -25,19 +25,15 @@ from dynmatch.workflow.config import complete
 START_UPDATES = 200
 D0 = 0.006
 """Near what water learns, nm^2/ps."""
-SPACING = 0.5
-"""Between the frames that training is timed with, ps."""
-FRAMES = 1000
 
 
 @dataclass(frozen=True)
 class Water:
-    """Reference trajectory, the system's (complete) config, the settings of a Langevin training,
-    and a model with the reference's structure."""
+    """Reference trajectory, the system's (complete) config, and a model with its structure."""
 
     trajectory: SiteTrajectory
     system: dict
-    training: TrainingSettings
+    data: Windows
     model: Model
 
 
@@ -54,16 +50,21 @@ def make_water(run: Path) -> Water:
         raise DynmatchError(f"{path}: not there; name a results folder of a run that has finished")
     system = complete(yaml.safe_load((ROOT / "config.yaml").read_text()))["systems"]["water"]
     trajectory = read(path, velocities=False, forces=False)
-    settings = TrainingSettings.of(system["training"]).of_dynamics("ld")
-    short = replace(settings, start=replace(settings.start, updates=START_UPDATES))
-    kT, mass = BOLTZMANN * system["temperature"], mean_mass(trajectory)
-    form, parameters = start_potential(trajectory, kT, PotentialSettings.of(system["potential"]))
-    data, topology = windows_of(trajectory, settings.lags), trajectory.topology
-    parameters = structural_start(form, parameters, topology, data, mass, 0, short, [])
-    equation = equation_for("ld", settings)
-    values = equation.initial(Scale(mass, np.full(1, kT / D0), mass))
-    model = Model(equation, values, form, jax.device_get(parameters), system["temperature"])
-    return Water(trajectory, system, settings, model)
+    training = TrainingSettings.of(system["training"])
+    settings = replace(training, start=replace(training.start, updates=START_UPDATES))
+    kT = BOLTZMANN * system["temperature"]
+    mass = mean_mass(trajectory)
+    data = windows_of(trajectory, settings.lags, settings.smoothing)
+    potential, parameters = start_potential(
+        trajectory, kT, PotentialSettings.of(system["potential"])
+    )
+    parameters = structural_start(
+        potential, parameters, trajectory.topology, data, mass, 0, settings, []
+    )
+    equation = equation_of("ld").of(settings.ld)
+    values = equation.initial(Scale(mass, kT / D0 * np.ones(1), np.ones(1)))
+    model = Model(equation, values, potential, jax.device_get(parameters), system["temperature"])
+    return Water(trajectory, system, data, model)
 
 
 def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:
@@ -72,26 +73,15 @@ def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:
     return (positions[:, None] + cells[None, :, None]).reshape(len(positions), -1, 3)
 
 
-def copied_reference(trajectory: SiteTrajectory, copies: int) -> SiteTrajectory:
-    """`FRAMES` of its frames about `SPACING` apart, each in a box of `copies` along each edge."""
-    stride = max(1, round(SPACING / trajectory.frame_spacing))
-    frames = trajectory.replicas()[0].frames(slice(None, FRAMES * stride, stride))
-    return _in_copies(frames, np.asarray(frames.positions), copies)
-
-
 def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:
     """The first frame of `frame`, `copies` times along each edge of the box."""
-    first = frame.frames(slice(0, 1))
-    return _in_copies(first, np.mod(first.positions, np.asarray(frame.box)), copies)
-
-
-def _in_copies(frames: SiteTrajectory, positions: np.ndarray, copies: int) -> SiteTrajectory:
-    box = np.asarray(frames.box)
-    positions = copied(positions, box, copies)
+    box = np.asarray(frame.box)
+    positions = copied(np.mod(frame.positions[:1], box), box, copies)
+    count = positions.shape[1]
     return replace(
-        frames,
+        frame.frames(slice(0, 1)),
         positions=positions.astype(np.float32),
-        masses=np.tile(frames.masses, copies**3),
-        topology=independent_sites(["W"] * positions.shape[1], "SOL"),
+        masses=np.tile(frame.masses, copies**3),
+        topology=independent_sites(["W"] * count, "SOL"),
         box=box * copies,
     )

@@ -133,3 +133,4 @@ def test_its_model_file_is_read_again(tmp_path, model):
 def test_engines_refuse_it_by_name(tmp_path, model, engine, name):
     with pytest.raises(DynmatchError, match=f"{name}.* dynamics em"):
         engine.write(tmp_path, model, lattice_trajectory(1), "test")
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
 """A short training and a short simulation on as many devices as asked for: run by test_devices.
 
-python some_devices.py DEVICES FILE
+python -m tests.helpers.some_devices DEVICES FILE
 """
 
 import sys
@@ -15,24 +15,13 @@ def train() -> dict[str, np.ndarray]:
     import jax
     import jax.numpy as jnp
 
-    from dynmatch.settings import ClassifierSettings, LangevinSettings, Rates, TrainingSettings
+    from dynmatch.settings import TrainingSettings
     from tests.helpers.games import small_game
 
-    rate = 1e-3
-    settings = TrainingSettings(
-        updates=20,
-        windows=4,
-        aa_windows=4,
-        renewal=0.5,
-        classifier=ClassifierSettings(steps=2, rate=rate, penalty=1.0),
-        rates=Rates(pair=rate, radial=rate, network=rate, dynamics=1e-2),
-        roughness=rate,
-        ld=LangevinSettings(time_step=0.005),
-    )
-    small = small_game("ld", settings, lag_steps=20)
+    small = small_game("ld", TrainingSettings(windows=4, aa_windows=4, renewal=0.5))
     state = small.state
-    for number in (1, 2):
-        state, metrics = small.game.update(state, small.drawn(number), jnp.float32(1.0))
+    for update in range(2):
+        state, metrics = small.game.update(state, small.drawn(update), jnp.float32(1.0))
     leaves = jax.tree.leaves((state.parameters, state.replicas.position, metrics))
     used = len(state.replicas.position.sharding.device_set)
     return {f"{n}": np.asarray(x) for n, x in enumerate(leaves)} | {"devices": used}
@@ -40,17 +29,12 @@ def train() -> dict[str, np.ndarray]:
 
 def simulate() -> dict[str, np.ndarray]:
     """Positions of two replicas of 216 sites, which need neighbour lists."""
-    import jax
+    from dynmatch.simulation import run as simulation
+    from tests.helpers.models import grid, soft_model
+    from tests.simulation.test_run import run
 
-    from dynmatch.simulation import run
-    from tests.helpers.fluids import fluid
-    from tests.helpers.models import grid, model_of
-
-    run.FRAMES_PER_CHUNK = 5
-    potential = fluid(basis=10, degree=1)
-    model = model_of(potential, potential.initialise(jax.random.key(1)))
-    moved = run.simulate(model, grid(6, 1.87), length=0.1, frame_spacing=0.02, replicas=2)
-    return {"simulated": moved.positions}
+    simulation.FRAMES_PER_CHUNK = 5
+    return {"simulated": run(soft_model(), grid(6, 1.87), None, length=0.1).positions}
 
 
 if __name__ == "__main__":

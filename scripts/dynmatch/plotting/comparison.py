@@ -15,6 +15,8 @@ from dynmatch.plotting.tables import Results, models_in
 from dynmatch.summary.bars import BARS, Bar
 
 COLUMNS = 4
+HEIGHT, LETTER = 1.55, 0.065
+"""Of a row of panels and of a letter of the models' names below the last one, in."""
 METRICS = {
     ("rdf", "mae"): r"RDF, $\langle|\Delta g|\rangle$",
     ("adf", "mae"): r"ADF, $\langle|\Delta P|\rangle$",
@@ -54,7 +56,8 @@ def comparison(results: Results) -> Figure:
     found = {quantity: rows for quantity, rows in found.items() if len(rows)}
     models = models_in(pd.concat(found.values()).reset_index())
     rows = math.ceil(len(found) / COLUMNS)
-    figure = style.new_figure(style.DOUBLE_COLUMN, 1.0 + 1.5 * rows)
+    longest = max(len(MODELS[model].label) for model in models)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 0.9 + LETTER * longest + HEIGHT * rows)
     axes = figure.subplots(rows, min(COLUMNS, len(found)), squeeze=False).flatten()
     bars = [bar for some in BARS.values() for bar in some]
     for number, (quantity, own) in enumerate(found.items()):

@@ -83,6 +83,9 @@ def mark_leaving(axis: Axes, model: str, x: np.ndarray, y: np.ndarray) -> None:
         axis.get_ylim(), ("v", "^"), (y < axis.get_ylim()[0], y > axis.get_ylim()[1]), strict=True
     ):
         leaves = outside & ~np.concatenate([[False], outside[:-1]])
+        if not leaves.any():
+            # an empty line that is not clipped takes room down to the figure's corner
+            continue
         axis.plot(
             x[leaves],
             np.full(leaves.sum(), edge),

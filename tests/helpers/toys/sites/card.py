@@ -1,4 +1,4 @@
-"""Trajectories of sites that there are already, in a wave, as the workflow knows them."""
+"""Trajectories of sites that there are already, as the workflow knows them."""
 
 import math
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from dynmatch.systems.base import Section, System
 
 
 @dataclass(frozen=True)
-class InWave(PotentialSettings):
-    """`potential` of this kind: the keys of a liquid; it starts with a wave beside its terms."""
+class Softened(PotentialSettings):
+    """`potential` of this kind: the keys of a liquid; its potential has a soft term."""
 
-    start: ClassVar[str] = "dynmatch.bottom_up.wave_start"
+    start: ClassVar[str] = "dynmatch.bottom_up.soft_start"
 
 
 def conflicts(system: Section) -> Iterator[str]:
@@ -25,8 +25,8 @@ def conflicts(system: Section) -> Iterator[str]:
 CARD = System(
     label="reference",
     analysis="liquid",
-    potential="dynmatch.systems.sites.card.InWave",
-    terms=("pair", "three_body", "bonded", "wave"),
+    potential="dynmatch.systems.sites.card.Softened",
+    terms=("pair", "three_body", "bonded", "soft"),
     classifier="neighbours",
     conflicts=conflicts,
 )

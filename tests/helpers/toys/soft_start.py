@@ -1,4 +1,4 @@
-"""The potential of a liquid in a wave: that of a liquid, and the wave, which is known."""
+"""A potential to start from: that of a liquid, on top of a soft repulsion, which is fixed."""
 
 from dataclasses import replace
 
@@ -8,14 +8,14 @@ from dynmatch.potentials.sum import Potential
 from dynmatch.settings import PotentialSettings
 from dynmatch.sites.trajectory import SiteTrajectory
 
-AMPLITUDE = 1.5
-"""Of the wave, kJ/mol."""
+STRENGTH = 5.0
+"""Of the soft repulsion, kJ/mol."""
 
 
 def start(
     trajectory: SiteTrajectory, kT: float, settings: PotentialSettings
 ) -> tuple[Potential, dict]:
-    """As `boltzmann_inversion.start`, and the wave."""
+    """As `boltzmann_inversion.start`, and the repulsion up to the cutoff."""
     potential, parameters = boltzmann_inversion.start(trajectory, kT, settings)
-    terms = (*potential.terms, form_of("wave")(AMPLITUDE))
+    terms = (*potential.terms, form_of("soft")(settings.cutoff, STRENGTH))
     return replace(potential, terms=terms), parameters
