@@ -100,12 +100,13 @@ def test_a_trajectory_of_ones_own_takes_the_place_of_the_reference(tmp_path):
     mapped = own | {"reference": own["reference"] | {"sites": [{"name": "O", "atoms": "name O"}]}}
     overlay = tmp_path / "own.yaml"
     systems = {"residues": own, "mapped": mapped}
-    overlay.write_text(yaml.safe_dump({"only": list(systems), "systems": systems}))
+    config = {"only": list(systems), "systems": systems, "models": ["bd", "ld"]}
+    overlay.write_text(yaml.safe_dump(config))
     call = snakemake(tmp_path, "laptop", "--dry-run", overlays=(overlay,))
     assert call.returncode == 0, call.stdout
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", call.stdout, flags=re.MULTILINE))
     assert jobs["own_projection"] == "2"
-    assert jobs["training"] == "6"
+    assert jobs["training"] == "4"
     assert jobs["reference_observables"] == jobs["training_part_observables"] == "2"
     assert "reference" not in jobs
 
