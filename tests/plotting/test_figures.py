@@ -527,18 +527,20 @@ def test_the_floor_is_a_band_where_a_difference_is_drawn(drawn):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_model_that_is_not_ok_is_marked_on_every_figure_that_shows_it(name, results):
-    verdicts = {"bd": "cut off at 12 of 120 updates; outside: D 0.45", "ld": "ok"}
+    verdicts = {"bd": "cut off at 12 of 120 updates; outside: " + 12 * "D 0.45, ", "ld": "ok"}
     marked = of_figure(name, replace(results, verdicts=verdicts))
-    line = "BD: cut off at 12 of 120 updates; outside: D 0.45"
+    line = f"BD: {verdicts['bd']}"
     assert marked.warnings() == [line]
     with style.applied():
         figure = named(FIGURES[name].function)(marked)
         style.warn(figure, marked.warnings())
         figure.draw_without_rendering()
     (found,) = (text for text in figure.findobj(Text) if "cut off" in text.get_text())
-    assert " ".join(found.get_text().split()) == line
+    assert found.get_text().split() == line.split()
     assert found.get_color() == style.WARNING_COLOR
     box = found.get_window_extent()
+    tallest = max(axis.get_position().height for axis in figure.axes)
+    assert tallest > 0.15
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0
     for axis in figure.axes:
         assert not axis.axison or not box.overlaps(axis.get_tightbbox())

@@ -27,8 +27,8 @@ UNSAMPLED_COLOR = "#c8c8c8"
 TOLERANCE_COLOR = "#cfe3d2"
 BAR_COLOR = "#2e7d3c"
 WARNING_COLOR = "#c00000"
-WARNING_LETTER = 0.056
-"""Width of a letter of a warning, in."""
+WARNING_LETTER, WARNING_LINE = 0.056, 0.13
+"""Width of a letter and height of a line of a warning, in."""
 FREE_ENERGY_MAP = "mako"
 
 
@@ -116,10 +116,11 @@ def letter(axis: Axes, name: str) -> None:
 
 
 def warn(figure: Figure, lines: Iterable[str]) -> None:
-    """Write lines in red below the panels of a figure, broken to its width."""
+    """Write lines in red below the panels of a figure, broken to its width; it grows by them."""
     width = int(figure.get_figwidth() / WARNING_LETTER)
     text = "\n".join(textwrap.fill(line, width, subsequent_indent="   ") for line in lines)
     if text:
+        figure.set_figheight(figure.get_figheight() + WARNING_LINE * (text.count("\n") + 1))
         figure.supxlabel(text, x=0.01, ha="left", fontsize=7, color=WARNING_COLOR)
 
 
