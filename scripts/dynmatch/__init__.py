@@ -16,7 +16,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "read": "dynmatch.sites.trajectory",
     "train": "dynmatch.training.train",
-    "simulate": "dynmatch.simulation.run",
+    "simulate": "dynmatch.api",
     "load_model": "dynmatch.api",
     "PotentialSettings": "dynmatch.settings",
     "MoleculePotentialSettings": "dynmatch.settings",

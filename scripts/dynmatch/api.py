@@ -7,8 +7,8 @@ import numpy as np
 
 from dynmatch import model_file
 from dynmatch.model import Model
+from dynmatch.simulation import run
 from dynmatch.simulation.calculator import Calculator
-from dynmatch.simulation.run import simulate
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
@@ -62,7 +62,7 @@ class TrainedModel:
         Raises DynmatchError when `frame_spacing` is no multiple of the model's time step, when the
         model does not know the sites, and when a replica explodes.
         """
-        return simulate(
+        return run.simulate(
             self.parameters,
             start,
             replicas=replicas,
@@ -79,3 +79,9 @@ def load_model(path: str | Path) -> TrainedModel:
     Raises DynmatchError when it cannot be read.
     """
     return TrainedModel(model_file.load(path))
+
+
+def simulate(model: Model | TrainedModel, start: SiteTrajectory, **settings) -> SiteTrajectory:
+    """`simulation.run.simulate` of a model as it was trained, or as it was loaded."""
+    parameters = model.parameters if isinstance(model, TrainedModel) else model
+    return run.simulate(parameters, start, **settings)

@@ -115,6 +115,15 @@ def commands() -> dict[str, str]:
     return around
 
 
+def test_tests_that_pages_name_are_there():
+    files = {path.name for path in (ROOT / "tests").rglob("*.*")}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for path, name in re.findall(r"\b(tests/[\w/]+\.\w+)|\b(test_\w+\.py)", text):
+            there = (ROOT / path).exists() if path else name in files
+            assert there, f"{page.name} names {path or name}"
+
+
 def dry_runs() -> list[str]:
     return [each for each in commands() if re.match(MADE_DRY, each)]
 
