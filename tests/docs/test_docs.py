@@ -21,6 +21,7 @@ import pytest
 from dynmatch.export import lammps, openmm_files
 from dynmatch.model import Model
 from dynmatch.model_file import save
+from dynmatch.simulation.run import simulate
 from dynmatch.sites import trajectory
 from tests.helpers.models import grid, soft_model
 from tests.helpers.rule_files import ROOT
@@ -58,7 +59,10 @@ def results_of(root: Path, model: Model) -> Path:
     folder = root / "results/laptop/water/ld/seed-1"
     folder.mkdir(parents=True)
     start = grid(4, 1.25)
-    trajectory.write(root / "results/laptop/water/projected.h5", start)
+    run = simulate(
+        model, start, replicas=1, length=40.0, equilibration=0.0, frame_spacing=0.1, seed=1
+    )
+    trajectory.write(root / "results/laptop/water/projected.h5", run)
     save(folder / "model.yaml", folder / "model.npz", model, start.topology, {})
     lammps.write(folder / "export/lammps", model, start, "test")
     openmm_files.write(folder / "export/openmm", model, start, "test")
