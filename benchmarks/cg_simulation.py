@@ -4,7 +4,7 @@ from benchmarks import lammps
 from benchmarks.timing import Row, Worker, alternate, named, row, seconds
 from benchmarks.water import Water, replicated
 from dynmatch.model import Model
-from dynmatch.simulation.replicas import propagator
+from dynmatch.simulation.replicas import Replicas
 from dynmatch.sites.trajectory import SiteTrajectory
 
 COPIES = (1, 2, 4, 8)
@@ -26,11 +26,12 @@ def ours(model: Model, start: SiteTrajectory, replicas: int):
     """A measurement of the speed, atom-steps per second, of `replicas` side by side."""
     steps = steps_for(start.n_sites)
     frames = steps // STEPS_PER_FRAME
-    progress, advance = propagator(model, start, replicas, STEPS_PER_FRAME, frames, seed=1)
+    side_by_side = Replicas.of(model, start, replicas, STEPS_PER_FRAME, frames)
+    progress = side_by_side.begin(seed=1)
 
     def again():
         nonlocal progress
-        progress = advance(progress)[0]
+        progress = side_by_side.advance(progress)[0]
 
     return lambda: replicas * start.n_sites * steps / seconds(again)
 

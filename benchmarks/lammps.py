@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.timing import first_cores
 from dynmatch.model import Model
-from dynmatch.potentials import potential
+from dynmatch.potentials.pair import TABLE_NODES
 from dynmatch.sites.trajectory import SiteTrajectory
 
 NODES = 1000
@@ -51,26 +51,27 @@ def executable() -> Path | None:
 
 def write_input(folder: Path, model: Model, start: SiteTrajectory, steps: int) -> None:
     """Files of a simulation of `steps` steps from the first frame of `start`."""
-    form = model.form
+    curve, angular = model.potential.term("pair").curve(0), model.potential.term("three_body")
+    mass, gamma = (float(model.values[name][0]) for name in ("mass", "gamma"))
     (folder / "in.water").write_text(
         INPUT.format(
-            mass=model.mass,
+            mass=mass,
             nodes=NODES,
             skin=SKIN,
             kT=model.kT,
-            damp=model.mass / model.gamma,
+            damp=mass / gamma,
             time_step=model.time_step,
             warm_up=max(1, steps // 10),
             steps=steps,
         )
     )
-    (folder / "water.sw").write_text(STILLINGER_WEBER.format(sigma=form.three_body_cutoff / 1.8))
-    tables = potential.tabulate(form, model.parameters)
-    nodes = np.arange(potential.TABLE_NODES) * form.cutoff**2 / (potential.TABLE_NODES - 1)
-    s = np.linspace((0.5 * form.core) ** 2, form.cutoff**2, NODES)
+    (folder / "water.sw").write_text(STILLINGER_WEBER.format(sigma=angular.cutoff / 1.8))
+    force_over_r, pair_energy = curve.table(model.parameters["pair"][0])
+    nodes = np.arange(TABLE_NODES) * curve.cutoff**2 / (TABLE_NODES - 1)
+    s = np.linspace((0.5 * curve.core) ** 2, curve.cutoff**2, NODES)
     r = np.sqrt(s)
-    energy = np.interp(s, nodes, np.asarray(tables.pair_energy))
-    force = np.interp(s, nodes, np.asarray(tables.pair_force)) * r
+    energy = np.interp(s, nodes, np.asarray(pair_energy))
+    force = np.interp(s, nodes, np.asarray(force_over_r)) * r
     table = np.column_stack([r, energy, force])
     lines = [f"{i + 1} {a:.8g} {b:.8g} {c:.8g}" for i, (a, b, c) in enumerate(table)]
     head = f"PAIR\nN {NODES} RSQ {r[0]:.8g} {r[-1]:.8g}\n\n"

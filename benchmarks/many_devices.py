@@ -5,16 +5,16 @@ import numpy as np
 from benchmarks import cg_simulation, update
 from benchmarks.timing import Row, Worker, alternate, row
 from benchmarks.water import Water
+from dynmatch.settings import TrainingSettings
 
 GOAL = 1.7
 
 
 def compare(water: Water) -> list[Row]:
     start = water.trajectory.frames(slice(0, 1))
-    training = water.model, water.data, water.system["training"]
     with (
-        Worker(update.update, *training, cores=2) as two,
-        Worker(update.update, *training, cores=1) as one,
+        Worker(update.update, water, 1, cores=2) as two,
+        Worker(update.update, water, 1, cores=1) as one,
     ):
         updates = alternate({"two": two, "one": one})
     with (
@@ -22,7 +22,8 @@ def compare(water: Water) -> list[Row]:
         Worker(cg_simulation.ours, water.model, start, 2, cores=1) as one,
     ):
         runs = alternate({"two": two, "one": one})
-    windows, n = water.system["training"]["windows"], start.n_sites
+    n = start.n_sites
+    windows = TrainingSettings.of(water.system["training"]).of_dynamics("ld").windows
     return [
         _row("training update, two devices", f"{n} sites, {windows} windows", updates, "s"),
         _row("CG simulation, two devices", f"{n} sites, 2 replicas", runs, "atom-steps/s"),

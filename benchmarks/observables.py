@@ -66,7 +66,7 @@ def mdtraj_rdf(bulk: SiteTrajectory):
     lengths = np.tile(bulk.box, (bulk.n_frames, 1))
     trajectory = mdtraj.Trajectory(
         bulk.positions,
-        bulk.topology,
+        bulk.topology.to_mdtraj(),
         unitcell_lengths=lengths,
         unitcell_angles=np.full_like(lengths, 90.0),
     )

@@ -1,8 +1,8 @@
-"""The roll-out and its gradient without any of the tricks: what the library is checked and timed
+"""The roll-out and its tangents without any of the tricks: what the library is checked and timed
 against.
 
-All pairs; the spline and the radial functions evaluated for every pair at every step; forces and
-gradients by reverse-mode differentiation.
+All pairs; the spline and the radial functions evaluated for every pair at every step; forces by
+reverse-mode, tangents by forward-mode differentiation of the whole window.
 """
 
 import math
@@ -11,23 +11,26 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from dynmatch.dynamics import dynamics as engine
-from dynmatch.dynamics.dynamics import Dynamics
-from dynmatch.dynamics.rollout import Frames, RolloutPlan
-from dynmatch.potentials.potential import RADIAL_DEGREE, PotentialForm, SiteEnergy
+from dynmatch.dynamics.rollout import RolloutPlan
+from dynmatch.potentials.pair import Curve
+from dynmatch.potentials.sum import Potential
+from dynmatch.potentials.three_body import RADIAL_DEGREE, SiteEnergy
 
 
-def energy(form: PotentialForm, parameters: dict, positions: Array, box: Array) -> Array:
-    """Energy as `dynmatch.potentials` has it, kJ/mol, of positions (N, 3) in a box (3,), nm."""
+def energy(potential: Potential, parameters: dict, positions: Array, box: Array) -> Array:
+    """Energy as `dynmatch.potentials` has it, for one type of site, kJ/mol, of positions (N, 3) in
+    a box (3,), nm."""
+    curve, form = potential.term("pair").curve(0), potential.term("three_body")
     d = positions[:, None] - positions[None]
     d = d - box * jnp.round(d / box)
     apart = ~jnp.eye(len(positions), dtype=bool)
     # the root's derivative at 0 is infinite: no zeros may reach it
     r = jnp.sqrt(jnp.where(apart, jnp.sum(d * d, -1), 1.0))
-    pair = 0.5 * jnp.sum(jnp.where(apart & (r < form.cutoff), _pair(form, parameters, r), 0.0))
-    near = apart & (r < form.three_body_cutoff)
-    x = d / form.three_body_cutoff
-    h = jnp.where(near, _radial(parameters["radial"], (r / form.three_body_cutoff) ** 2), 0.0)
+    pairs = _pair(curve, parameters["pair"][0], r)
+    pair = 0.5 * jnp.sum(jnp.where(apart & (r < curve.cutoff), pairs, 0.0))
+    near = apart & (r < form.cutoff)
+    x = d / form.cutoff
+    h = jnp.where(near, _radial(parameters["radial"][0], (r / form.cutoff) ** 2), 0.0)
     invariants, tensor = [jnp.sum(hc, 1) for hc in h], h[..., None]
     for rank in range(form.degree + 1):
         moments = jnp.sum(tensor, 2)
@@ -36,20 +39,20 @@ def energy(form: PotentialForm, parameters: dict, positions: Array, box: Array) 
                 invariants.append(jnp.sum(moments[a] * moments[b], -1))
         if rank < form.degree:
             tensor = (tensor[..., :, None] * x[None, :, :, None, :]).reshape((*h.shape, -1))
-    sites = SiteEnergy(form.hidden).apply(parameters["network"], jnp.stack(invariants))
+    (network,) = parameters["network"].values()
+    sites = SiteEnergy(form.hidden).apply(network, jnp.stack(invariants))
     return form.thermal_energy * (pair + jnp.sum(sites))
 
 
-def _pair(form: PotentialForm, parameters: dict, r: Array) -> Array:
+def _pair(curve: Curve, coefficients: Array, r: Array) -> Array:
     """u(r) over kB T: every basis function at every distance, and the core."""
-    coefficients = parameters["pair"]["params"]["coefficients"]
-    low = 0.6 * form.core
-    spacing = (form.cutoff - low) / form.pair_basis
-    centres = low + spacing * (jnp.arange(form.pair_basis) - 1)
+    low = 0.6 * curve.core
+    spacing = (curve.cutoff - low) / curve.basis
+    centres = low + spacing * (jnp.arange(curve.basis) - 1)
     t = jnp.abs(r[..., None] - centres) / spacing
     spline = jnp.where(t < 1, 2 / 3 - t**2 + 0.5 * t**3, jnp.where(t < 2, (2 - t) ** 3 / 6, 0.0))
-    y = form.core / form.cutoff
-    core = (form.core / r) ** 12 - y**12 + 12 * y**12 / form.cutoff * (r - form.cutoff)
+    y = curve.core / curve.cutoff
+    core = (curve.core / r) ** 12 - y**12 + 12 * y**12 / curve.cutoff * (r - curve.cutoff)
     return spline @ coefficients + core
 
 
@@ -60,59 +63,42 @@ def _radial(coefficients: Array, s: Array) -> Array:
     return jnp.einsum("ck,k...->c...", coefficients, jnp.stack(terms)) * (1 - s) ** 3
 
 
-def force(form: PotentialForm, parameters: dict, positions: Array, box: Array) -> Array:
+def force(potential: Potential, parameters: dict, positions: Array, box: Array) -> Array:
     """Forces (N, 3), kJ/mol/nm."""
-    return -jax.grad(energy, 2)(form, parameters, positions, box)
+    return -jax.grad(energy, 2)(potential, parameters, positions, box)
 
 
-def window(plan: RolloutPlan, dynamics: Dynamics, parameters: dict, state) -> Frames:
-    """The frames of one window of a single lag, from the `state` it continues.
-
-    Differentiable, with the same meaning as `dynmatch.dynamics.rollout`: through the last
-    `plan.gradient_steps` steps, damped.
-    """
+def window(plan: RolloutPlan, values: dict, parameters: dict, state) -> Array:
+    """The mean positions (T, N, 3) of one window, from the `state` it continues, forces fixed."""
     box = jnp.asarray(plan.box)
-    damping = jnp.exp(-plan.time_step / plan.damping_time)
-    steps = int(plan.frame_steps[-1]) - plan.gradient_steps
+    coefficients = plan.equation.prepare(values, plan.kT, plan.types)
 
-    def advance(dynamics, parameters, state, count):
-        def forces(positions):
-            return force(plan.form, parameters, positions, box)
+    def forces(positions):
+        return lax.stop_gradient(force(plan.potential, parameters, positions, box))
 
-        generator = engine.generator(plan.kind, forces, plan.time_step, plan.kT)
+    def step(state, _):
+        state = plan.equation.step(coefficients, forces, state)
+        return state, state.position
 
-        @jax.checkpoint
-        def step(state, _):
-            state = generator.step(dynamics, jax.tree.map(lambda x: _damped(damping, x), state))
-            return state, state.position
-
-        return lax.scan(step, state, length=count)
-
-    held = lax.stop_gradient((dynamics, parameters, state))
-    middle, early = advance(*held, steps)
-    _, late = advance(dynamics, parameters, lax.stop_gradient(middle), plan.gradient_steps)
-    visited = jnp.concatenate([state.position[None], lax.stop_gradient(early), late])
-    positions = visited[plan.frame_steps]
-    if plan.mean_steps == 1:
-        return Frames(positions, positions)
-    means = [jnp.mean(visited[n - plan.mean_steps + 1 : n + 1], 0) for n in plan.frame_steps]
-    return Frames(positions, jnp.stack(means))
+    _, visited = lax.scan(step, state, length=int(plan.frame_steps[-1]))
+    visited = jnp.concatenate([state.position[None], visited])
+    return jnp.stack(
+        [jnp.mean(visited[n - plan.mean_steps + 1 : n + 1], 0) for n in plan.frame_steps]
+    )
 
 
-def _damped(damping: Array, x: Array) -> Array:
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        return x
-    return damping * x + (1 - damping) * lax.stop_gradient(x)
+def tangents(plan: RolloutPlan, values: dict, parameters: dict, state) -> Array:
+    """What the library's roll-out carries for one window, (P, T, N, 3), of values of one type."""
 
+    def moved(changes):
+        changed = {name: values[name] * jnp.exp(changes[name]) for name in plan.learned}
+        begun = plan.equation.start_tangents(state)
+        shifted = {
+            field: getattr(state, field) + changes[name] * along
+            for (field, name), along in begun.items()
+        }
+        return window(plan, values | changed, parameters, state.set(**shifted))
 
-def gradient(
-    plan: RolloutPlan,
-    dynamics: Dynamics,
-    parameters: dict,
-    state,
-    for_dynamics: Frames,
-    for_potential: Frames,
-) -> tuple[Dynamics, dict]:
-    """What `dynmatch.dynamics.rollout.pull_back` gives for one window; cotangents (T, N, 3)."""
-    _, pull = jax.vjp(lambda d, p: window(plan, d, p, state), dynamics, parameters)
-    return pull(for_dynamics)[0], pull(for_potential)[1]
+    none = {name: jnp.zeros(()) for name in plan.learned}
+    slopes = jax.jacfwd(moved)(none)
+    return jnp.stack([slopes[name] for name in plan.learned])

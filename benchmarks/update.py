@@ -1,113 +1,107 @@
 """One training update against a plain implementation, and against its own forward roll-out."""
 
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import random
 
 from benchmarks import plain
 from benchmarks.timing import Row, Worker, alternate, row, seconds
-from benchmarks.water import Water, copied_data
+from benchmarks.water import Water, copied, replicated
 from dynmatch.dynamics import rollout
-from dynmatch.dynamics.rollout import Frames
-from dynmatch.model import Model
-from dynmatch.potentials import potential
-from dynmatch.sites.windows import LearningData
-from dynmatch.training import game as training
-from dynmatch.training import train as loop
-from dynmatch.training.classifiers.liquid import ClassifierForm
+from dynmatch.settings import PotentialSettings, TrainingSettings
+from dynmatch.training.state import draw
+from dynmatch.training.train import Prepared, prepare
 
 COPIES = (1, 2)
 """Of the box along each edge: 64 and 512 sites."""
+FRAMES = 4000
+"""Of the reference, from which windows are drawn."""
 GOAL_PLAIN = 10.0
 GOAL_FORWARD = 0.25
 """An update in at most four times a forward roll-out."""
 
 
-def plan_of(model: Model, data: LearningData, settings: dict) -> rollout.RolloutPlan:
-    return loop.make_plan(model.kind, model.form, model.kT, data, settings)
+def prepared(water: Water, copies: int) -> Prepared:
+    """A game of the Langevin model, with the structure of the model that is timed."""
+    box, some = np.asarray(water.trajectory.box), water.trajectory.frames(slice(0, FRAMES))
+    positions = copied(np.mod(some.positions, box), box, copies).astype(np.float32)
+    large = replicated(water.trajectory, copies)
+    trajectory = replace(large, positions=positions, time=some.time)
+    system, model = water.system, water.model
+    settings = TrainingSettings.of(system["training"]), 1, False
+    potential = PotentialSettings.of(system["potential"])
+    made = prepare(trajectory, "ld", model.temperature, potential, *settings)
+    parameters = jax.tree.map(jnp.asarray, model.parameters)
+    return replace(made, initial=made.initial | {"potential": parameters})
 
 
-def first_states(plan: rollout.RolloutPlan, model: Model, data: LearningData, windows: int):
-    """States of windows that start from frames of the reference."""
-    tables = potential.tabulate(model.form, model.parameters)
-    positions = jnp.asarray(data.frames[data.starts[:windows]])
-    keys = random.split(random.PRNGKey(1), windows)
-    start = jax.jit(rollout.start, static_argnums=0)
-    return start(plan, model.dynamics, tables, keys, positions)
+def _first(made: Prepared):
+    """The first state of the game, and what its first update sees."""
+    drawn = draw(made.data, made.game.settings, 1, 0)
+    return made.game.init(random.PRNGKey(2), made.initial, drawn), drawn
 
 
-def update(model: Model, data: LearningData, settings: dict):
+def _values(made: Prepared) -> dict:
+    return jax.tree.map(jnp.exp, made.initial["dynamics"])
+
+
+def update(water: Water, copies: int):
     """A measurement of the time of an update, s; the game moves on."""
-    judge = settings["classifier"]
-    form = ClassifierForm(
-        cutoff=model.form.cutoff,
-        inner=0.85 * model.form.core,
-        channels=judge["channels"],
-        hidden=tuple(judge["hidden"]),
-    )
-    reference, scale = training.prepare_reference(form, data)
-    plan, game_settings = plan_of(model, data, settings), loop.make_settings(settings)
-    game = training.make_game(plan, form, game_settings, scale)
-    reference = game.place(reference)
-    dynamics = {name: jnp.log(getattr(model.dynamics, name)) for name in training.DYNAMICS}
-    initial = {"potential": jax.tree.map(jnp.asarray, model.parameters), "dynamics": dynamics}
-    state = game.init(random.PRNGKey(2), initial, reference)
+    made = prepared(water, copies)
+    state, drawn = _first(made)
 
     def once():
         nonlocal state
-        state, metrics = game.update(state, reference, jnp.float32(1.0))
+        state, metrics = made.game.update(state, drawn, jnp.float32(1.0))
         jax.block_until_ready((state, metrics))
 
     return lambda: seconds(once)
 
 
-def forward(model: Model, data: LearningData, settings: dict):
-    """A measurement of the time of the roll-out of an update alone, s."""
-    plan = plan_of(model, data, settings)
-    states = first_states(plan, model, data, settings["windows"])
-    tables = potential.tabulate(model.form, model.parameters)
-
-    @jax.jit
-    def simulate(states):
-        return rollout.simulate_windows(plan, model.dynamics, tables, states)
-
-    return lambda: seconds(lambda: jax.block_until_ready(simulate(states)))
+def forward(water: Water, copies: int):
+    """A measurement of the time of the roll-out of an update alone, without tangents, s."""
+    made = prepared(water, copies)
+    state, _ = _first(made)
+    plan = replace(made.game.plan, learned=())
+    tables = plan.potential.tabulate(made.initial["potential"])
+    simulate = jax.jit(partial(rollout.simulate_windows, plan, _values(made), tables))
+    return lambda: seconds(lambda: jax.block_until_ready(simulate(state.replicas)))
 
 
-def plain_update(model: Model, data: LearningData, settings: dict):
+def plain_update(water: Water, copies: int):
     """A measurement of the time of a plain update, s: of one window, times their number.
 
-    A roll-out for the classifier and one with its gradient for the generator; what the classifier
-    itself takes is left out, in favour of the plain implementation.
+    A roll-out with its tangents; what the classifier and the potential's gradient take is left out,
+    in favour of the plain implementation.
     """
-    plan = plan_of(model, data, settings)
-    state = jax.tree.map(lambda a: a[0], first_states(plan, model, data, 1))
-    dynamics = model.dynamics
-    shape = (len(plan.frame_steps), data.frames.shape[1], 3)
-    cotangents = Frames(jnp.ones(shape), jnp.ones(shape))
-    window = jax.jit(plain.window, static_argnums=0)
-    gradient = jax.jit(plain.gradient, static_argnums=0)
+    made = prepared(water, copies)
+    state = jax.tree.map(lambda a: a[0], _first(made)[0].replicas)
+    plan, parameters = made.game.plan, made.initial["potential"]
+    window, tangents = (jax.jit(partial(f, plan)) for f in (plain.window, plain.tangents))
+    arguments = _values(made), parameters, state
+    windows = made.game.settings.windows
 
     def once():
-        seen = window(plan, dynamics, model.parameters, state)
-        pulled = gradient(plan, dynamics, model.parameters, state, cotangents, cotangents)
-        jax.block_until_ready((seen, pulled))
+        jax.block_until_ready((window(*arguments), tangents(*arguments)))
 
-    return lambda: settings["windows"] * seconds(once)
+    return lambda: windows * seconds(once)
 
 
 def compare(water: Water) -> list[Row]:
-    return [row for copies in COPIES for row in _compare(water, copied_data(water.data, copies))]
+    return [row for copies in COPIES for row in _compare(water, copies)]
 
 
-def _compare(water: Water, data: LearningData) -> list[Row]:
-    settings = water.system["training"]
-    arguments = water.model, data, settings
-    size = f"{data.frames.shape[1]} sites, {settings['windows']} windows"
+def _compare(water: Water, copies: int) -> list[Row]:
+    windows = TrainingSettings.of(water.system["training"]).of_dynamics("ld").windows
+    size = f"{water.trajectory.n_sites * copies**3} sites, {windows} windows"
     with (
-        Worker(update, *arguments) as ours,
-        Worker(forward, *arguments) as rolled,
-        Worker(plain_update, *arguments) as peer,
+        Worker(update, water, copies) as ours,
+        Worker(forward, water, copies) as rolled,
+        Worker(plain_update, water, copies) as peer,
     ):
         measured = alternate({"ours": ours, "forward": rolled, "plain": peer})
     task, times = "training update, LD", measured["ours"]

@@ -9,12 +9,16 @@ import numpy as np
 import yaml
 
 from benchmarks import ROOT
+from dynmatch.dynamics.base import Scale
+from dynmatch.dynamics.initial import mean_mass
+from dynmatch.dynamics.registry import equation_of
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
+from dynmatch.settings import PotentialSettings, TrainingSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read
-from dynmatch.sites.windows import LearningData, learning_data
-from dynmatch.training import train as loop
+from dynmatch.sites.windows import Windows, windows_of
+from dynmatch.training.train import start_potential, structural_start
 from dynmatch.units import BOLTZMANN
 from dynmatch.workflow.config import complete
 
@@ -29,7 +33,7 @@ class Water:
 
     trajectory: SiteTrajectory
     system: dict
-    data: LearningData
+    data: Windows
     model: Model
 
 
@@ -46,26 +50,20 @@ def make_water(run: Path) -> Water:
         raise DynmatchError(f"{path}: not there; name a results folder of a run that has finished")
     system = complete(yaml.safe_load((ROOT / "config.yaml").read_text()))["systems"]["water"]
     trajectory = read(path, velocities=False, forces=False)
-    settings = system["training"] | {
-        "start": system["training"]["start"] | {"updates": START_UPDATES}
-    }
+    training = TrainingSettings.of(system["training"])
+    settings = replace(training, start=replace(training.start, updates=START_UPDATES))
     kT = BOLTZMANN * system["temperature"]
-    mass = float(np.mean(trajectory.masses))
-    data = learning_data(trajectory, settings["lags"], loop.WINDOW_SPACING, settings["smoothing"])
-    form, parameters = loop.start_potential(trajectory, kT, system["potential"])
-    parameters = loop.structural_start(
-        form, parameters, data, mass, jax.random.PRNGKey(0), settings, lambda row: None
+    mass = mean_mass(trajectory)
+    data = windows_of(trajectory, settings.lags, settings.smoothing)
+    potential, parameters = start_potential(
+        trajectory, kT, PotentialSettings.of(system["potential"])
     )
-    model = Model(
-        kind="ld",
-        form=form,
-        parameters=jax.device_get(parameters),
-        gamma=kT / D0,
-        alpha=1.0,
-        mass=mass,
-        temperature=system["temperature"],
-        time_step=settings["ld"]["time_step"],
+    parameters = structural_start(
+        potential, parameters, trajectory.topology, data, mass, 0, settings, []
     )
+    equation = equation_of("ld").of(settings.ld)
+    values = equation.initial(Scale(mass, kT / D0 * np.ones(1), np.ones(1)))
+    model = Model(equation, values, potential, jax.device_get(parameters), system["temperature"])
     return Water(trajectory, system, data, model)
 
 
@@ -73,15 +71,6 @@ def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:
     """Positions (F, N, 3), `copies` times along each edge of the box, copy after copy."""
     cells = np.array(list(itertools.product(range(copies), repeat=3))) * box
     return (positions[:, None] + cells[None, :, None]).reshape(len(positions), -1, 3)
-
-
-def copied_data(data: LearningData, copies: int) -> LearningData:
-    """The same with every frame in a box of `copies` along each edge."""
-    frames, means = (
-        copied(positions, data.box, copies).astype(np.float32)
-        for positions in (data.frames, data.means)
-    )
-    return replace(data, frames=frames, means=means, box=data.box * copies)
 
 
 def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:

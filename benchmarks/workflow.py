@@ -87,13 +87,12 @@ def imports() -> Row:
 def compilation(water: Water) -> Row:
     """Seconds by which the first update takes longer than the second, programs read from the
     persistent cache against programs compiled."""
-    arguments = water.model, water.data, water.system["training"]
     before = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     longer = {}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
         for name in ("compiled", "cached"):
-            with Worker(update.update, *arguments) as worker:
+            with Worker(update.update, water, 1) as worker:
                 longer[name] = worker() - worker()
     if before is None:
         del os.environ["JAX_COMPILATION_CACHE_DIR"]

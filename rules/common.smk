@@ -13,6 +13,7 @@ from dynmatch.observables.registry import ANALYSES
 from dynmatch.plotting.captions import caption
 from dynmatch.plotting.registry import (
     FIGURES,
+    MEMORY,
     SUMMARY,
     TABLES,
     TRAINING_PART,

@@ -18,6 +18,6 @@ rule export:
         runtime=10,
         gpu=0,
     message:
-        "Writing the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}, for LAMMPS and OpenMM"
+        "Writing the {wildcards.model} model of {wildcards.system}, seed {wildcards.seed}, for other engines"
     script:
         "../scripts/export.py"

@@ -56,11 +56,12 @@ def figure_tables(wildcards):
 
 
 def features(name):
-    """What some figures need of a system: parameters can be recovered where they are known, and
-    types told apart where sites may be of several."""
+    """What some figures need of a system: parameters can be recovered where they are known, types
+    told apart where sites may be of several, and memory is shown of models that have any."""
     found = {
         TRUTH: TRUTHS[name],
         TYPES: CARDS[name].several_types,
+        MEMORY: any(DYNAMICS[model].memory for model in TRAINED[name]),
     }
     return {feature for feature, given in found.items() if given}
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import yaml
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from dynmatch import model_format1
+from dynmatch.dynamics.base import in_order
 from dynmatch.dynamics.registry import equation_of
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
@@ -45,6 +47,7 @@ def save(
     with replacing(arrays) as temporary:
         np.savez(temporary, **flat)
         checksum = _sha256(temporary)
+    model = replace(model, values=in_order(model.equation, model.values))
     names = model.potential.names
     types = {name: model.columns(number) for number, name in enumerate(names)}
     document = {

@@ -24,7 +24,7 @@ def model_of(document: Mapping[str, Any], parameters: dict) -> Model:
     if not several:
         potential, topology = _liquid(form | {"names": [ANY], "cores": [form["core"]]}, ()), None
     elif "coordinates" in form:
-        potential, topology = _molecule(form), None
+        potential, topology = _molecule(form)
     else:
         potential, topology = _liquid(form, form["bonded"]), _topology(form)
     if "radial" in parameters:
@@ -69,11 +69,12 @@ def _liquid(form: Mapping[str, Any], terms) -> Potential:
     return Potential(tuple(forms), names, kT)
 
 
-def _molecule(form: Mapping[str, Any]) -> Potential:
+def _molecule(form: Mapping[str, Any]) -> tuple[Potential, SiteTopology]:
     sites = [form["names"][number] for number in form["types"]]
     given = {key: value for key, value in form.items() if key != "types"} | {"names": sites}
     term = form_of("torsional").of_record(given)
-    return Potential((term,), tuple(form["names"]), form["thermal_energy"])
+    one = SiteTopology(tuple(sites), (0,) * len(sites), ("CG",), term.coordinates.lengths)
+    return Potential((term,), tuple(form["names"]), form["thermal_energy"]), one
 
 
 def _topology(form: Mapping[str, Any]) -> SiteTopology:

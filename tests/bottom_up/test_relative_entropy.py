@@ -1,6 +1,7 @@
 """The structural start finds the potential that made the samples: Henderson's theorem."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dynmatch.bottom_up import relative_entropy
@@ -9,7 +10,7 @@ from dynmatch.settings import StartRates
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import Windows
-from tests.helpers.fluids import fluid, jittered_lattice
+from tests.helpers.fluids import fluid, jittered_lattice, random_parameters
 
 KT = 2.5
 EDGE = 1.2
@@ -95,3 +96,27 @@ def test_known_pair_potential_is_recovered_from_monte_carlo_samples():
     assert np.max(np.abs(-np.log(g) - exact)) > 0.2
     np.testing.assert_allclose(pair_energy(found, r), exact, atol=0.1)
     assert rows[-1]["rdf_error"] < 0.05
+
+
+def test_its_gradient_is_the_difference_of_mean_energy_gradients(quick_compilation):
+    """beta (<dU/dtheta>_AA - <dU/dtheta>_CG), and that of the penalty on roughness."""
+    rng = np.random.default_rng(3)
+    frames = np.stack([jittered_lattice(rng, EDGE, 0.05) for _ in range(8)]).astype(np.float32)
+    samples = trajectory_of(frames)
+    data = Windows(samples, np.array([0]), 1, np.arange(8), np.arange(1))
+    descent = relative_entropy.Descent.of(
+        FORM, SITES, data, np.array([MASS]), StartRates(), updates=5, roughness=0.3
+    )
+    parameters = random_parameters(FORM, 4, 0.2)
+
+    def gradient(function):
+        return np.asarray(jax.grad(function)(parameters)["pair"], np.float64)
+
+    def energy(x):
+        box = jnp.asarray(samples.box, jnp.float32)
+        return gradient(lambda p: FORM.energy(FORM.tabulate(p), jnp.asarray(x), box, SITES))
+
+    reference, generated = (np.mean([energy(x) for x in part], 0) for part in np.split(frames, 2))
+    expected = (reference - generated) / KT + 0.3 * gradient(FORM.roughness)
+    found = gradient(lambda p: descent.loss(p, *map(jnp.asarray, np.split(frames, 2))))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from dynmatch.export import lammps, openmm_files
-from dynmatch.model import Model, save
+from dynmatch.model import Model
+from dynmatch.model_file import save
 from dynmatch.sites import trajectory
+from tests.helpers.models import grid, soft_model
 from tests.helpers.rule_files import ROOT
-from tests.simulation.test_simulation import grid, soft_model
 from tests.workflow.test_workflow import PARTS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -40,9 +41,16 @@ NEEDS = {
 
 def linear(model: Model) -> Model:
     """The same with a linear three-body term."""
-    network = {"params": {"Dense_0": model.parameters["network"]["params"]["Dense_0"]}}
-    form = replace(model.form, hidden=())
-    return replace(model, form=form, parameters=model.parameters | {"network": network})
+    network = {
+        name: {"params": {"Dense_0": each["params"]["Dense_0"]}}
+        for name, each in model.parameters["network"].items()
+    }
+    terms = tuple(
+        replace(term, hidden=()) if term.kind == "three_body" else term
+        for term in model.potential.terms
+    )
+    potential = replace(model.potential, terms=terms)
+    return replace(model, potential=potential, parameters=model.parameters | {"network": network})
 
 
 def results_of(root: Path, model: Model) -> Path:
@@ -51,9 +59,9 @@ def results_of(root: Path, model: Model) -> Path:
     folder.mkdir(parents=True)
     start = grid(4, 1.25)
     trajectory.write(root / "results/laptop/water/projected.h5", start)
-    save(folder / "model.yaml", folder / "model.npz", model, {})
+    save(folder / "model.yaml", folder / "model.npz", model, start.topology, {})
     lammps.write(folder / "export/lammps", model, start, "test")
-    openmm_files.write(folder / "export/openmm", model, start)
+    openmm_files.write(folder / "export/openmm", model, start, "test")
     (root / ".venv").symlink_to(sys.prefix)
     return root
 

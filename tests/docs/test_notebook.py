@@ -7,12 +7,12 @@ import pytest
 from nbclient import NotebookClient
 
 from dynmatch.api import TrainedModel
-from dynmatch.model import save
+from dynmatch.model_file import save
 from dynmatch.observables.msd import msd
 from dynmatch.observables.rdf import rdf
 from dynmatch.sites import trajectory
+from tests.helpers.models import grid, soft_model
 from tests.helpers.rule_files import ROOT
-from tests.simulation.test_simulation import grid, soft_model
 
 NOTEBOOK = ROOT / "docs" / "model.ipynb"
 
@@ -25,9 +25,9 @@ def docs(tmp_path_factory) -> Path:
     folder, tables = system / "ld/seed-1", system / "reference/observables"
     for each in (root / "docs", folder, tables):
         each.mkdir(parents=True)
-    model = soft_model("ld", 0.0125)
-    save(folder / "model.yaml", folder / "model.npz", model, {})
-    run = TrainedModel(model).simulate(grid(4, 1.25), length=20.0, frame_spacing=0.1)
+    model, start = soft_model("ld", 0.0125), grid(4, 1.25)
+    save(folder / "model.yaml", folder / "model.npz", model, start.topology, {})
+    run = TrainedModel(model).simulate(start, length=20.0, frame_spacing=0.1)
     trajectory.write(system / "projected.h5", run)
     rdf(run, 0.01).to_csv(tables / "rdf.csv", index=False)
     msd(run, 10.0).to_csv(tables / "msd.csv", index=False)

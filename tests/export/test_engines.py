@@ -31,8 +31,8 @@ from dynmatch.observables.vacf import vacf
 from dynmatch.simulation import run as simulation
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.export.test_export import in_order, started, trained, with_step
+from tests.helpers.exported import kept
 from tests.helpers.fluids import jittered_lattice, unbonded
-from tests.helpers.models import kept
 
 SITES = 64
 EDGE = 1.3 * 4 / 3
@@ -55,9 +55,21 @@ class Liquid:
         return self.run.frames(slice(-1, None))
 
 
+class Made(dict):
+    """What a function makes of a key, made once."""
+
+    def __init__(self, make):
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key):
+        self[key] = self._make(key)
+        return self[key]
+
+
 @pytest.fixture(scope="module")
 def liquids(tmp_path_factory):
-    """Our own runs of a model of every dynamics."""
+    """Our own runs of models by the name of their dynamics, made when they are asked for."""
     rng = np.random.default_rng(5)
     positions = np.stack([jittered_lattice(rng, EDGE, 0.02, 4) for _ in range(REPLICAS)])
     lattice = trajectory_of(positions.astype(np.float32))
@@ -77,7 +89,7 @@ def liquids(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "FRAMES_PER_CHUNK", 20)  # no more frames than are asked for
-        return {kind: liquid(kind) for kind in DYNAMICS}
+        yield Made(liquid)
 
 
 EVERY = 3

@@ -22,7 +22,16 @@ OVERLAYS = [
     ROOT / "presets" / "dipeptide.yaml",
     ROOT / "examples" / "methanol" / "methanol.yaml",
 ]
-ALL_SYSTEMS = {"run": "all", "only": ["water", "known_bd", "known_ld", "dipeptide", "methanol"]}
+ALL_SYSTEMS = {
+    "run": "all",
+    "only": ["water", "known_bd", "known_ld", "dipeptide", "methanol"],
+    "models": ["bd", "ld", "gle"],
+    # their frames are far apart for a memory, and no job is run
+    "systems": {
+        "dipeptide": {"training": {"gle": {"lags": [0.6]}}},
+        "methanol": {"training": {"gle": {"lags": [10.0]}}},
+    },
+}
 OWN_FILES = ("topology.pdb", "run-1.xtc", "run-2.xtc")
 
 
@@ -50,11 +59,14 @@ def all_jobs() -> tuple[Job, ...]:
             (own / file).touch()
         only = folder / "only.yaml"
         only.write_text(yaml.safe_dump(ALL_SYSTEMS))
-        command = [sys.executable, __file__, ROOT / "Snakefile", folder, ROOT / "config.yaml"]
-        call = subprocess.run(
-            [*command, *OVERLAYS, only], stdout=subprocess.PIPE, text=True, check=True
-        )
-        listed = json.loads(call.stdout)
+        return jobs_of_run(ROOT / "Snakefile", folder, [ROOT / "config.yaml", *OVERLAYS, only])
+
+
+def jobs_of_run(snakefile: Path, folder: Path, configfiles: list[Path]) -> tuple[Job, ...]:
+    """Those of a run in `folder`, where none has been done yet."""
+    command = [sys.executable, __file__, snakefile, folder, *configfiles]
+    call = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    listed = json.loads(call.stdout)
     return tuple(Job(**{**each, "code": frozenset(each["code"])}) for each in listed)
 
 

@@ -40,10 +40,12 @@ def model_of(
     frequency: tuple[float, ...] | float = 12.0,
     **values,
 ) -> Model:
-    """A model at 300 K with the start values that follow from `scale`, but for `values`."""
+    """A model at 300 K with the start values that follow from `scale`, but for `values`, as far
+    as the equation has them."""
     moved = equation(dynamics, time_step)
     begin = moved.initial(scale(friction, mass, frequency, len(potential.names)))
-    return Model(moved, begin | values, potential, parameters, TEMPERATURE)
+    known = {name: value for name, value in values.items() if name in moved.parameters}
+    return Model(moved, begin | known, potential, parameters, TEMPERATURE)
 
 
 def soft_model(dynamics: str = "ld", time_step: float = 0.005) -> Model:

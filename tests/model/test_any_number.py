@@ -149,7 +149,7 @@ def test_sites_that_are_not_told_are_not_guessed(trained):
     sites = molecules(2)
     for _ in range(2):
         with pytest.raises(
-            DynmatchError, match="the 4 here are, .* has to be given as their topology"
+            DynmatchError, match=r"the 4 here are, .* has to be given as their topology"
         ):
             trained.energy(sites.positions[0], sites.box)
         energy_of(trained, sites)

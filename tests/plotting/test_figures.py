@@ -20,7 +20,15 @@ from dynmatch.dynamics.registry import DYNAMICS, Card
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.registry import OBSERVABLES, Columns
 from dynmatch.observables.torsions import BASINS
-from dynmatch.plotting import diagnostics, free_energy, kinetics, recovery, structure, style
+from dynmatch.plotting import (
+    diagnostics,
+    free_energy,
+    kinetics,
+    memory,
+    recovery,
+    structure,
+    style,
+)
 from dynmatch.plotting.comparison import METRICS
 from dynmatch.plotting.figures import render
 from dynmatch.plotting.registry import FIGURES, TABLES
@@ -41,6 +49,8 @@ DIFFUSION = {
     ("ld", 1): 1.9e-3,
     ("ld", 2): 1.7e-3,
     ("ld", 3): 1.5e-3,
+    ("gle", 1): 3.0e-3,
+    ("gle", 2): 5.0e-3,  # twice that of the reference: it leaves the panel of the ratios
     ("fm_ld_einstein", 1): 1.0e-3,
     ("fm_bd_einstein", 1): 0.8e-3,
 }
@@ -54,7 +64,7 @@ WAVE_NUMBERS = (8.0, 16.0)
 VAN_HOVE_LAGS = (1.0, 20.0)
 
 UNIT = re.compile(
-    r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
+    r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|cm\$\^\{-1\}\$|ps\$\^\{-1\}\$|ps\$\^\{-2\}\$|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
     r"$g(r)$",
@@ -66,6 +76,7 @@ DIMENSIONLESS = {
     r"$P(q)$",
     r"$\Delta P(q)$",
     "MSD ratio",
+    "MSD / MSD(AA)",
     r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$",
     "first-shell survival",
     "generator update",
@@ -158,6 +169,18 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
     return tables
 
 
+MEMORY = {
+    "mass_amu": 18.0,
+    "white_friction_amu_per_ps": 36.0,
+    "exponential_strength_per_ps2": [40.0, 20.0],
+    "exponential_time_ps": [0.5, 0.1],
+    "cosine_strength_per_ps2": [180.0],
+    "cosine_rate_per_ps": [10.0],
+    "cosine_frequency_rad_per_ps": [30.0],
+}
+"""A kernel: the friction over m of slow motion is 2 + 20 + 2 + 180 x 10/1000 = 25.8/ps."""
+
+
 def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     """history.csv, start.csv and model.yaml of a training that goes from 2 D to D."""
     update = np.arange(1, 101)
@@ -188,8 +211,10 @@ def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
         "updates": 100,
         "minutes": 1.5,
     }
-    if model == "ld":
+    if model != "bd":
         model_file["mass_over_alpha2"] = float(mass[-1])
+    if model == "gle":
+        model_file |= MEMORY
     return history, pd.DataFrame({"update": update, "rdf_error": 0.3 * approach}), model_file
 
 
@@ -202,7 +227,7 @@ def tree(tmp_path_factory):
         (run / "observables").mkdir(parents=True)
         for name, table in observables(model, seed).items():
             table.to_csv(run / "observables" / f"{name}.csv", index=False)
-        if model in ("bd", "ld"):
+        if model in DYNAMICS:
             history, start, model_file = trained(model, seed)
             history.to_csv(run / "history.csv", index=False)
             start.to_csv(run / "start.csv", index=False)
@@ -235,7 +260,7 @@ def summary_of(runs) -> pd.DataFrame:
 
 def read_tables(root, runs=tuple(DIFFUSION)) -> dict[str, pd.DataFrame]:
     folders = [root / PARTS.get(model, f"{model}/seed-{seed}") for model, seed in runs]
-    models = [folder for folder in folders if folder.parent.name in ("bd", "ld")]
+    models = [folder for folder in folders if folder.parent.name in DYNAMICS]
     tables = {
         name: collect(name, [folder / "observables" / f"{name}.csv" for folder in folders])
         for name in OBSERVABLES
@@ -383,7 +408,7 @@ def test_msd_lines_are_6dt_and_their_ratio_is_that_of_d(drawn):
         np.testing.assert_allclose(
             line.get_ydata(), 6 * seeds_of(model).mean() * line.get_xdata(), rtol=1e-12
         )
-    for model in ("bd", "ld"):
+    for model in DYNAMICS:
         (line,) = lines_of(lower, model)
         expected = seeds_of(model).mean() / DIFFUSION["reference", 0]
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
@@ -408,6 +433,52 @@ def test_diffusion_constants_are_in_the_legend(drawn):
     assert texts[0] == "AA, 2.00 ± 0.02"
     error = seeds_of("bd").std(ddof=1) / np.sqrt(3) * 1e3
     assert texts[1] == f"BD (3 seeds), 2.30 ± {error:.2f}"
+
+
+def test_the_ratio_in_the_figure_of_dynamics_is_shown_where_the_reference_is_known(drawn, results):
+    """From its first lag to 50 ps; a model with twice its D leaves the panel, with a mark."""
+    axis = drawn["dynamics"].axes[1]
+    lags = results.tables["msd"]["lag_ps"]
+    assert axis.get_xlim() == (lags.min(), lags[lags <= 0.05 / ERROR_GROWTH].max())
+    for model in ("bd", "ld", "gle"):
+        (line,) = lines_of(axis, model)
+        expected = seeds_of(model).mean() / DIFFUSION["reference", 0]
+        np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-9)
+    assert not band_of(axis, "reference")[0] > ERROR_GROWTH
+    (mark,) = (line for line in axis.get_lines() if line.get_marker() == "^")
+    assert mark.get_color() == style.MODELS["gle"].color
+    assert mark.get_xydata().tolist() == [[lags.min(), kinetics.RATIO_RANGE[1]]]
+
+
+def test_models_without_velocities_are_left_out_of_their_panel_alone(drawn):
+    velocities, ratio, scattering = drawn["dynamics"].axes
+    assert not lines_of(velocities, "bd")
+    assert lines_of(velocities, "gle")
+    assert lines_of(ratio, "bd")
+    assert lines_of(scattering, "bd")
+    assert not any(lines_of(axis, "fm_ld_einstein") for axis in drawn["dynamics"].axes)
+
+
+def test_memory_kernels_are_drawn_with_their_limit(drawn):
+    in_time, in_frequency = drawn["memory_kernel"].axes
+    curves = lines_of(in_time, "gle")
+    assert len(curves) == len(seeds_of("gle"))
+    t, k = curves[0].get_xdata(), curves[0].get_ydata()
+    assert k[0] == pytest.approx(40 + 20 + 180)
+    assert np.trapezoid(k, t) == pytest.approx(23.8, rel=1e-2)
+    (friction,) = {line.get_ydata()[0] for line in lines_of(in_frequency, "gle")}
+    assert friction == pytest.approx(25.8)
+    limits = [line for line in in_frequency.get_lines() if len(line.get_xdata()) == 2]
+    assert {line.get_ydata()[0] for line in limits} == {friction}
+    texts = [text.get_text() for text in drawn["memory_kernel"].legends[0].get_texts()]
+    assert texts == ["GLE, white part 2, 2 ps$^{-1}$", "Markovian limit"]
+
+
+def test_kernels_of_types_have_panels_of_their_own(results):
+    table = results.tables["model"].assign(types=None)
+    types = [{"A": MEMORY, "B": MEMORY} if name == "gle" else None for name in table["model"]]
+    figure = memory.memory_kernel(replace(results, tables={"model": table.assign(types=types)}))
+    assert [axis.get_title() for axis in figure.axes] == ["A", "A", "B", "B"]
 
 
 def test_lags_without_reference_statistics_are_marked(results):
@@ -500,7 +571,7 @@ def test_learned_parameters_are_drawn_over_the_truth(drawn, results):
     points = [line for line in axis.get_lines() if line.get_marker() in ("o", "s")]
     np.testing.assert_allclose(points[0].get_ydata(orig=False), expected, rtol=1e-12)
     masses = table[table["quantity"] == "mass_over_alpha2"]
-    assert set(masses["model"]) == {"ld"}
+    assert set(masses["model"]) == {"ld", "gle"}
 
 
 def test_a_brownian_truth_has_no_mass_to_recover(results):
@@ -599,7 +670,7 @@ def test_rows_know_their_model_and_seed(results):
         found = set(zip(table["model"], table["seed"], strict=True))
         expected = set(DIFFUSION)
         if name not in OBSERVABLES:
-            expected = {(model, seed) for model, seed in expected if model in ("bd", "ld")}
+            expected = {(model, seed) for model, seed in expected if model in DYNAMICS}
         if name == "vacf":
             expected = {(model, seed) for model, seed in expected if model != "bd"}
         assert found == expected
@@ -613,7 +684,7 @@ def test_comparison_has_value_floor_null_and_bar_of_each_model(drawn):
             container.get_label(): container.lines[0].get_ydata()[0]
             for container in axis.containers
         }
-        assert set(places) == {"BD", "LD", "FM, LD Einstein", "FM, BD Einstein"}
+        assert set(places) == {"BD", "LD", "GLE", "FM, LD Einstein", "FM, BD Einstein"}
         assert places["BD"] == pytest.approx(np.mean(np.abs(np.log(seeds_of("bd") / 2e-3))))
         assert places["FM, LD Einstein"] == pytest.approx(np.log(2.0))
         (floor,) = axis.patches
@@ -628,26 +699,26 @@ def test_comparison_has_value_floor_null_and_bar_of_each_model(drawn):
 
 
 def test_baselines_of_one_potential_are_one_line_in_the_structure(results):
-    assert set(results.curves("rdf")) == {"reference", "bd", "ld", "fm_ld_einstein"}
+    assert set(results.curves("rdf")) == {"reference", "bd", "ld", "gle", "fm_ld_einstein"}
     assert set(results.curves("msd")) == {model for model, _ in DIFFUSION} - {"training_part"}
 
 
 def test_the_overview_is_without_baselines(results):
-    assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld"}
+    assert set(results.without_baselines().curves("msd")) == {"reference", "bd", "ld", "gle"}
 
 
 def test_a_new_dynamics_is_drawn_as_a_trained_model_in_its_own_colour(results, monkeypatch):
     """With the lines of one that is trained, its name in the legend, and its place in overviews."""
-    card = Card("somewhere.memory", "GLE", "with memory", velocities=True)
-    monkeypatch.setitem(DYNAMICS, "gle", card)
+    card = Card("somewhere.new", "NEW", "of another kind", velocities=True)
+    monkeypatch.setitem(DYNAMICS, "new", card)
     looks = style.looks(DYNAMICS)
     trained = [looks[name] for name in DYNAMICS]
-    assert [look.label for look in trained] == ["BD", "LD", "GLE"]
+    assert [look.label for look in trained] == ["BD", "LD", "GLE", "NEW"]
     assert len({look.color for look in looks.values() if look.linewidth > 1}) == 1 + len(trained)
-    assert looks["gle"].linewidth == looks["ld"].linewidth > looks["fm_ld_einstein"].linewidth
-    assert list(looks)[:4] == ["reference", "bd", "ld", "gle"]
-    monkeypatch.setitem(style.MODELS, "gle", looks["gle"])
+    assert looks["new"].linewidth == looks["ld"].linewidth > looks["fm_ld_einstein"].linewidth
+    assert list(looks)[:5] == ["reference", "bd", "ld", "gle", "new"]
+    monkeypatch.setitem(style.MODELS, "new", looks["new"])
     msd = results.tables["msd"]
-    new = msd[msd["model"] == "ld"].assign(model="gle")
+    new = msd[msd["model"] == "ld"].assign(model="new")
     both = replace(results, tables={"msd": pd.concat([msd, new])}).without_baselines()
-    assert set(both.curves("msd")) == {"reference", "bd", "ld", "gle"}
+    assert set(both.curves("msd")) == {"reference", "bd", "ld", "gle", "new"}

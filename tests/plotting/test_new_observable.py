@@ -1,6 +1,6 @@
-"""A new observable with a figure and a row of the summary: a module, and a card in two registries.
+"""A new observable with a figure and a row of the summary: modules, and a card in two registries.
 
-Its module is `tests.helpers.coordination`; nothing else knows of it.
+Its modules are `tests.helpers.toys.coordination` and `coordination_rows`; nothing else knows them.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from dynmatch.summary.rows import Compared, rows_of
 from tests.observables.test_observables import BOX, SETTINGS, ideal_gas
 from tests.systems.test_cards import shipped
 
-HOME = "tests.helpers.coordination"
+HOME = "tests.helpers.toys.coordination"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def registered(monkeypatch):
         "error",
         f"{HOME}.observe_coordination",
         samples=f"{HOME}.samples_of_coordination",
-        rows=f"{HOME}.coordination_rows",
+        rows=f"{HOME}_rows.coordination_rows",
         labels=("neighbours $n$", "$P(n)$"),
     )
     figure = Figure(

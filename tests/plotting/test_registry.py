@@ -6,6 +6,7 @@ from dynmatch.observables.registry import ANALYSES, OBSERVABLES
 from dynmatch.plotting.captions import caption
 from dynmatch.plotting.registry import (
     FIGURES,
+    MEMORY,
     SUMMARY,
     TABLES,
     TRUTH,
@@ -30,12 +31,13 @@ def test_a_card_names_a_function_and_tables_that_there_are(name, card):
 def test_figures_go_by_what_a_system_has():
     liquid, molecule = ANALYSES["liquid"], ANALYSES["molecule"]
     plain = figures_of(liquid, has=())
-    assert {"overview", "rdf", "van_hove", *DRAWN_OF_ALL} <= set(plain)
-    for feature, figure in ((TRUTH, "recovery"), (TYPES, "sites")):
+    assert {"overview", "rdf", "dynamics", "van_hove", *DRAWN_OF_ALL} <= set(plain)
+    needing = {TRUTH: "recovery", TYPES: "sites", MEMORY: "memory_kernel"}
+    for feature, figure in needing.items():
         assert set(figures_of(liquid, has={feature})) == {*plain, figure}
     torsions = {"ramachandran", "torsions", "torsion_kinetics"}
     assert set(figures_of(molecule, has=())) == torsions | DRAWN_OF_ALL
-    assert {*plain, *torsions, "recovery", "sites"} == set(FIGURES)
+    assert {*plain, *torsions, *needing.values()} == set(FIGURES)
 
 
 def test_captions_tell_settings_and_samples():

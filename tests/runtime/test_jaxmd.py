@@ -8,12 +8,12 @@ from tests.helpers.rule_files import ROOT
 CODE = """
 import sys
 sys.path.insert(0, "scripts")
-from dynmatch.dynamics import dynamics
+from dynmatch.dynamics import langevin
 assert "jax_md.simulate" in sys.modules
 assert not {"jax_md.rigid_body", "jax_md.nn", "e3nn_jax", "sympy"} & set(sys.modules)
 import jax_md
 assert jax_md.quantity.kinetic_energy
-assert jax_md.simulate is dynamics.simulate
+assert jax_md.simulate is langevin.simulate
 assert jax_md.energy.morse
 assert not hasattr(jax_md, "nonsense")
 """

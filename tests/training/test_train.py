@@ -17,7 +17,7 @@ from dynmatch.settings import (
 )
 from dynmatch.training import play
 from dynmatch.training.game import Game
-from dynmatch.training.train import STRUCTURE_FRICTION, train
+from dynmatch.training.train import STRUCTURE_FRICTION, prepare, train
 from tests.helpers.games import lattice_trajectory
 
 POTENTIAL = PotentialSettings(
@@ -127,6 +127,26 @@ def test_a_game_on_single_frames_learns_a_potential_and_leaves_the_dynamics(traj
     first, last = trained.history[0], trained.history[-1]
     assert first["gamma_over_alpha"] == last["gamma_over_alpha"]
     assert first["roughness"] != last["roughness"]
+
+
+@pytest.mark.parametrize("structure_only", [False, True])
+def test_a_game_is_prepared_from_data_and_settings(trajectory, structure_only):
+    """Its windows, its plan, and the logarithms that the dynamics starts from."""
+    settings = replace(SETTINGS, freeze=("m",), ld=replace(SETTINGS.ld, windows=3))
+    prepared = prepare(trajectory, "ld", 300.0, POTENTIAL, settings, 1, structure_only)
+    plan, game = prepared.game.plan, prepared.game
+    assert game.settings.windows == 3
+    begin = prepared.initial["dynamics"]
+    assert np.exp(begin["mass"]) == pytest.approx(prepared.mass, rel=1e-6)
+    if structure_only:
+        assert (plan.lag_steps, plan.skipped, plan.learned) == ((), 100, ())
+        assert set(game.freeze) == {"gamma", "alpha", "mass"}
+        assert len(prepared.data.offsets) == 1
+        assert np.exp(begin["gamma"]) == pytest.approx(5.0 * prepared.mass, rel=1e-6)
+    else:
+        assert (plan.lag_steps, plan.skipped, plan.learned) == ((50,), 0, ("gamma", "mass"))
+        assert game.freeze == ("mass",)
+        assert len(prepared.data.offsets) == 2
 
 
 def test_divergence_is_met_with_smaller_rates_and_then_said(trajectory, caplog):

@@ -18,15 +18,14 @@ import pandas as pd
 import pytest
 import tables
 
-import dynmatch.model
 from dynmatch.errors import DynmatchError
+from dynmatch.model_file import load, save
 from dynmatch.sites.trajectory import read, write
-from dynmatch.storage import checkpoint
 from dynmatch.storage.atomic import replacing
+from dynmatch.storage.checkpoint import Resumable
 from dynmatch.systems.all_atom.segments import Segment, write_segment
+from tests.helpers.models import grid, soft_model
 from tests.helpers.rule_files import ROOT
-from tests.model.test_model import model  # noqa: F401
-from tests.simulation.test_simulation import grid
 
 FRAMES = np.random.default_rng(1).normal(size=(400, 64, 3)).astype(np.float32)
 
@@ -57,7 +56,7 @@ def save_table(path):
 
 
 def save_checkpoint(path):
-    checkpoint.save(path.parent, "a", {"x": FRAMES}, {})
+    Resumable(path.parent, "a").save({"x": FRAMES}, {})
 
 
 WRITERS = {
@@ -78,10 +77,11 @@ def test_full_disk_is_named_and_leaves_nothing_half_written(name, save, full_dis
 
 def test_full_disk_leaves_the_checkpoint_before(full_disk, tmp_path):
     state = {"x": np.arange(5.0)}
-    checkpoint.save(tmp_path, "a", state, {"update": 1})
+    loop = Resumable(tmp_path, "a")
+    loop.save(state, {"update": 1})
     with pytest.raises(DynmatchError, match="cannot be written"):
-        checkpoint.save(tmp_path, "a", {"x": FRAMES}, {"update": 2})
-    kept, record = checkpoint.load(tmp_path, "a", state)
+        loop.save({"x": FRAMES}, {"update": 2})
+    kept, record = loop.load(state)
     assert record == {"update": 1}
     np.testing.assert_array_equal(kept["x"], state["x"])
 
@@ -150,19 +150,19 @@ def test_pickles_in_a_trajectory_are_not_executed(place, trace, tmp_path):
 
 def test_a_pickle_is_no_checkpoint(trace, tmp_path, caplog):
     (tmp_path / "latest.msgpack").write_bytes(pickle.dumps(Hostile(trace)))
-    assert checkpoint.load(tmp_path, "a", {"x": 0}) is None
+    assert Resumable(tmp_path, "a").load({"x": 0}) is None
     assert "latest.msgpack: damaged" in caplog.text
     assert not trace.exists()
 
 
-def test_arrays_of_a_model_cannot_lie_elsewhere(model, tmp_path):  # noqa: F811
+def test_arrays_of_a_model_cannot_lie_elsewhere(tmp_path):
     """A model from someone else names its archive: only the file beside it is opened."""
     path = tmp_path / "model.yaml"
-    dynmatch.model.save(path, tmp_path / "model.npz", model, {})
+    save(path, tmp_path / "model.npz", soft_model(), grid(2, 1.3).topology, {})
     text = path.read_text().replace("arrays: model.npz", "arrays: ../../etc/passwd")
     path.write_text("\n".join(line for line in text.splitlines() if "content_" not in line))
     with pytest.raises(DynmatchError, match=rf"{tmp_path}/passwd"):
-        dynmatch.model.load(path)
+        load(path)
 
 
 def snakemake(folder: Path, *options: str) -> list:

@@ -94,8 +94,9 @@ def test_torsions_are_looked_at_for_molecules_alone():
 
 def test_an_integrator_retrains_the_models_it_moves():
     """Langevin dynamics makes the structural start of a liquid of whatever model, too."""
-    trained = [job for job in rerun_by("dynamics/brownian.py") if job.rule == "training"]
-    assert {job.wildcards["model"] for job in trained} == {"bd"}
+    for path, model in (("brownian", "bd"), ("memory", "gle")):
+        trained = [job for job in rerun_by(f"dynamics/{path}.py") if job.rule == "training"]
+        assert {job.wildcards["model"] for job in trained} == {model}
     trained = [job for job in rerun_by("dynamics/langevin.py") if job.rule == "training"]
     assert {("dipeptide", "ld"), ("known_bd", "bd")} <= {
         (job.wildcards["system"], job.wildcards["model"]) for job in trained

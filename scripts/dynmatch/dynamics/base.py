@@ -27,11 +27,14 @@ class Parameter:
     key      what the config calls it
     column   its name, with its unit, in files
     of_type  whether each type of site has its own
+    order    where a type has several that could change places: name of the value by which files
+             have them in descending order
     """
 
     key: str
     column: str
     of_type: bool
+    order: str = ""
 
 
 class Equation(Protocol):
@@ -107,6 +110,18 @@ class Scale:
 def per_site(value: Array, types: np.ndarray) -> Array:
     """A value over types (T,) as a column (N, 1) over sites; that of the only type as it is."""
     return value[0] if len(value) == 1 else value[jnp.asarray(types)][:, None]
+
+
+def in_order(equation: Equation, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`values` with the numbers of each type in the order of files; the motion is the same."""
+    by = {parameter.order for parameter in equation.parameters.values()} - {""}
+    orders = {name: np.argsort(-np.asarray(values[name]), 1, kind="stable") for name in by}
+    return {
+        name: np.take_along_axis(np.asarray(value), orders[equation.parameters[name].order], 1)
+        if equation.parameters[name].order
+        else value
+        for name, value in values.items()
+    }
 
 
 def exponents(

@@ -27,13 +27,16 @@ from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, random
+from jax import Array, lax, random
 from jax.scipy.linalg import expm
 
 from dynmatch.dynamics.base import Force, Parameter, Scale, Values, per_site
+from dynmatch.dynamics.kernel import Kernel
 from dynmatch.runtime.jax_md import dataclasses
 from dynmatch.settings import MemorySettings
 
+EXACT = lax.Precision.HIGHEST
+"""Of products: with the ten bits that GPUs take by default, O would not keep the equilibrium."""
 WHITE = 0.25
 """gamma/m of the start over the frequency of a site in the forces of the others."""
 SLOWEST, SPREAD = 13.0, 8.0
@@ -74,11 +77,11 @@ class Equation:
     name: ClassVar[str] = "gle"
     parameters: ClassVar[dict[str, Parameter]] = {
         "gamma": Parameter("gamma", "white_friction_amu_per_ps", of_type=True),
-        "strength": Parameter("strength", "exponential_strength_per_ps2", of_type=True),
-        "time": Parameter("time", "exponential_time_ps", of_type=True),
-        "cosine": Parameter("cosine", "cosine_strength_per_ps2", of_type=True),
-        "rate": Parameter("rate", "cosine_rate_per_ps", of_type=True),
-        "frequency": Parameter("frequency", "cosine_frequency_rad_per_ps", of_type=True),
+        "strength": Parameter("strength", "exponential_strength_per_ps2", True, "time"),
+        "time": Parameter("time", "exponential_time_ps", True, "time"),
+        "cosine": Parameter("cosine", "cosine_strength_per_ps2", True, "cosine"),
+        "rate": Parameter("rate", "cosine_rate_per_ps", True, "cosine"),
+        "frequency": Parameter("frequency", "cosine_frequency_rad_per_ps", True, "cosine"),
         "alpha": Parameter("alpha", "alpha", of_type=False),
         "mass": Parameter("m", "mass_amu", of_type=True),
     }
@@ -124,7 +127,7 @@ class Equation:
         dt = self.time_step
         half = expm(0.5 * dt * self._antisymmetric(values))
         decay = jnp.exp(-dt * self._diagonal(values))
-        turn = half @ (decay[:, :, None] * half)
+        turn = jnp.matmul(half, decay[:, :, None] * half, precision=EXACT)
         noisy = half * jnp.sqrt(kT * (1 - decay**2))[:, None, :]
         mass = per_site(values["mass"], types)
         kT = jnp.asarray(kT, mass.dtype)
@@ -210,6 +213,7 @@ class Equation:
             "d0_nm2_per_ps": kT / friction,
             "gamma_over_alpha": friction,
             "mass_over_alpha2": values["mass"] * 1.0,
+            "memory_time_ps": self.memory_time(values),
         }
 
     def friction(self, values: Values):
@@ -219,18 +223,24 @@ class Equation:
         modes = modes + (values["cosine"] * rate / (rate**2 + omega**2)).sum(1)
         return values["gamma"] + values["mass"] * modes
 
+    def memory_time(self, values: Values):
+        """(T,) ps: int t K dt/int K dt, the mean time of the memory, of which the white part has
+        none. Negative where swinging outweighs decay."""
+        square, swing = values["rate"] ** 2, values["frequency"] ** 2
+        modes = (values["strength"] * values["time"] ** 2).sum(1)
+        modes = modes + (values["cosine"] * (square - swing) / (square + swing) ** 2).sum(1)
+        return values["mass"] * modes / self.friction(values)
+
     def kernel(self, values: Values, t: np.ndarray) -> np.ndarray:
         """K(t)/m without its white part, (T, len(t)), 1/ps^2, at times t (ps)."""
-        strength, time, cosine, rate, omega = (
-            np.asarray(values[name], np.float64)[:, :, None]
-            for name in ("strength", "time", "cosine", "rate", "frequency")
-        )
-        slow = (strength * np.exp(-t / time)).sum(1)
-        return slow + (cosine * np.exp(-rate * t) * np.cos(omega * t)).sum(1)
+        names = ("strength", "time", "cosine", "rate", "frequency")
+        modes = [np.asarray(values[name], np.float64) for name in names]
+        white = np.asarray(values["gamma"] / values["mass"], np.float64)
+        return np.stack([Kernel(*numbers).at(t) for numbers in zip(white, *modes, strict=True)])
 
 
 def _applied(matrix: Array, u: Array) -> Array:
     """`matrix` of all sites (A, B), or of each (N, A, B), on u (B, N, 3)."""
     if matrix.ndim == 2:
-        return jnp.einsum("ab,bnx->anx", matrix, u)
-    return jnp.einsum("nab,bnx->anx", matrix, u)
+        return jnp.einsum("ab,bnx->anx", matrix, u, precision=EXACT)
+    return jnp.einsum("nab,bnx->anx", matrix, u, precision=EXACT)

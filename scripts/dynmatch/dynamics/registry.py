@@ -18,6 +18,7 @@ class Card:
     label       of its models in figures
     title       of its models in text
     velocities  whether its trajectories have velocities
+    memory      whether its models have a memory kernel, by the columns of `kernel.Kernel`
     least_steps that a lag of the training has: n Leimkuhler-Matthews steps, for one, move a free
                 site by 6 D0 (n - 1/2) dt only
     """
@@ -26,13 +27,16 @@ class Card:
     label: str
     title: str
     velocities: bool
+    memory: bool = False
     least_steps: int = 1
 
 
 DYNAMICS = {
     "bd": Card("dynmatch.dynamics.brownian", "BD", "Brownian", velocities=False, least_steps=20),
     "ld": Card("dynmatch.dynamics.langevin", "LD", "Langevin", velocities=True),
-    "gle": Card("dynmatch.dynamics.memory", "GLE", "generalised Langevin", velocities=True),
+    "gle": Card(
+        "dynmatch.dynamics.memory", "GLE", "generalised Langevin", velocities=True, memory=True
+    ),
 }
 
 

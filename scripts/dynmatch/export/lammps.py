@@ -6,10 +6,10 @@ r"""A trained model as input files for LAMMPS, in `units real` (Angstrom, fs, g/
     threebody.uf3    w(r_ij, r_ik, r_jk) for `pair_style uf3`, as cubic B-splines
     gle.A            the memory of a model that has one, for `fix gle`
 
-Table and splines need a linear three-body term. LAMMPS's `threebody/table` would carry it, but
-takes the nearest node of its grid; `uf3` is twice continuously differentiable, and its forces are
-the exact gradient of its energy. For a network the script leaves the forces to `fix external` and
-`dynmatch.export.lammps_driver`.
+Table and splines need a linear three-body term. LAMMPS's `threebody/table` would carry it as well,
+but takes the nearest node of its grid; `uf3` is twice continuously differentiable, and its forces
+are the exact gradient of its energy. For a network the script leaves the forces to `fix external`
+and `dynmatch.export.lammps_driver`.
 
 Everything is in physical time t: with tau = alpha t, friction gamma/alpha and mass m/alpha^2.
 """

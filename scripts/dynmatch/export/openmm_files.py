@@ -60,6 +60,14 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
 
     Raises DynmatchError, naming the dynamics, where OpenMM cannot move it.
     """
+    texts = {
+        "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model, start.topology)),
+        "run_openmm.py": script(model, name),
+    }
+    texts["sites.json"] = json.dumps(start.topology.record())
+    if openmm_system.has_formula(model):
+        system = openmm_system.system(model, start.box, start.topology)
+        texts["system.xml"] = XmlSerializer.serialize(system)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     positions = start.positions[-1].astype(float)
@@ -72,14 +80,6 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
     )
     with replacing(folder / "initial.pdb") as path:
         frame.save_pdb(str(path))
-    texts = {
-        "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model, start.topology)),
-        "run_openmm.py": script(model, name),
-    }
-    texts["sites.json"] = json.dumps(start.topology.record())
-    if openmm_system.has_formula(model):
-        system = openmm_system.system(model, start.box, start.topology)
-        texts["system.xml"] = XmlSerializer.serialize(system)
     for file, text in texts.items():
         with replacing(folder / file) as path:
             path.write_text(text, encoding="utf-8")

@@ -4,4 +4,7 @@ Each module has write(folder, model, start, name) -> files, and raises DynmatchE
 is, for a model that the engine cannot run.
 """
 
-ENGINES = {"lammps": "dynmatch.export.lammps", "openmm": "dynmatch.export.openmm_files"}
+ENGINES = {
+    "lammps": "dynmatch.export.lammps",
+    "openmm": "dynmatch.export.openmm_files",
+}

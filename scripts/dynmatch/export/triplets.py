@@ -76,13 +76,20 @@ class PairsAndTriplets:
 
 
 def require_one_type(model: Model) -> None:
-    """Raise DynmatchError where `model` has several types of sites or bonded terms."""
-    kinds = [term.kind for term in model.potential.terms]
-    if len(model.potential.names) > 1 or kinds != ["pair", "three_body"]:
+    """Raise DynmatchError where `model` has several types of sites, or terms of the potential that
+    are not written, by their names."""
+    kinds = {term.kind for term in model.potential.terms}
+    others = ", ".join(sorted(kinds - {"pair", "three_body"}))
+    elsewhere = "run it with the script in openmm/, ASE or Python (docs/api.md)"
+    if others == "bonded" or len(model.potential.names) > 1:
         raise DynmatchError(
             "the model has several types of sites or bonds between them, and only the terms of a "
-            "single type without bonds are written for LAMMPS; run it with the script in openmm/, "
-            "ASE or Python (docs/api.md)"
+            f"single type without bonds are written for LAMMPS; {elsewhere}"
+        )
+    if others or len(kinds) < 2:
+        raise DynmatchError(
+            f"a potential of the terms {', '.join(sorted(kinds))} is not written for LAMMPS, only "
+            f"pair and three_body together; {elsewhere}"
         )
 
 

@@ -130,7 +130,6 @@ def draw_vacf(axis: Axes, results: Results) -> None:
     axis.axhline(0, color="0.7", linewidth=0.5, zorder=0.5)
     axis.set_xlim(0, results.tables["vacf"]["lag_ps"].max())
     axis.set_ylabel(r"$\langle v(0)\cdot v(t)\rangle$ / $\langle v^2\rangle$")
-    panels.shade_window(axis, results.window, text_y=0.9)
     without = results.curves("scattering").keys() - results.curves("vacf").keys() - {REFERENCE}
     if without:
         names = [name for name in DYNAMICS if name in map(dynamics_of, without)]
@@ -161,7 +160,6 @@ def draw_scattering(axis: Axes, results: Results) -> None:
             zorder=4,
         )
     axis.set(ylabel=r"$F_\mathrm{s}(k, t)$,  $k$ (nm$^{-1}$) on curves", ylim=(-0.03, 1.13))
-    panels.shade_window(axis, results.window, text_y=0.94)
 
 
 def _draw_scattering_differences(axis: Axes, results: Results) -> None:
@@ -182,7 +180,6 @@ def draw_survival(axis: Axes, results: Results) -> None:
     panels.curves(axis, results, "survival", "lag_ps")
     _semilog(axis, results.curves("survival")[REFERENCE])
     axis.set(ylabel="first-shell survival", ylim=(-0.03, 1.13))
-    panels.shade_window(axis, results.window, text_y=0.94)
 
 
 def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
@@ -208,6 +205,7 @@ def autocorrelations(results: Results) -> Figure:
     for letter, cell, (draw_panel, draw_difference, label) in zip("abc", cells, draw, strict=False):
         main, lower = panels.stack(figure, cell)
         draw_panel(main, results)
+        panels.shade_window(main, results.window, text_y=0.94)
         draw_difference(lower, results)
         panels.shade_window(lower, results.window)
         lower.set(xlabel=TIME_LABEL, ylabel=label)

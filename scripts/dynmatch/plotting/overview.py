@@ -17,6 +17,7 @@ def overview(results: Results) -> Figure:
     structure.draw_profile(*adf, results, "adf")
     kinetics.draw_msd(*msd, results)
     kinetics.draw_scattering(scattering, results)
+    panels.shade_window(scattering, results.window, text_y=0.94)
     scattering.set_xlabel(kinetics.TIME_LABEL)
     free_energy.draw_contours(energy, results)
     energy.set_title(r"$F(r, \cos\theta)$, lines every $k_\mathrm{B}T$")

@@ -51,8 +51,9 @@ TRAINING_PART = "training_part"
 """Folder of the observables of that part of a reference, and the name of its rows in tables."""
 SUMMARY = "summary"
 """The table of all systems."""
-TRUTH, TYPES = "truth", "types"
-"""What a system may have: true parameters that are known, sites of several types."""
+TRUTH, TYPES, MEMORY = "truth", "types", "memory"
+"""What a system may have: true parameters that are known, sites of several types, and models with a
+memory kernel."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,24 @@ FIGURES = {
         ("msd", "diffusion"),
         "Mean squared displacement, its ratio to that of the reference, and the diffusion "
         "constants from fits to its long lags. {notes[msd]}",
+    ),
+    "dynamics": Figure(
+        "dynmatch.plotting.kinetics.dynamics",
+        ("vacf", "msd", "scattering"),
+        "Dynamics from the first frames on: velocity autocorrelation (of models that have "
+        "velocities), mean squared displacement over that of the reference, up to the last lag at "
+        "which that is known to 5 %, and self-intermediate scattering functions F_s(k, t). "
+        "Triangles: a curve leaves the panel.",
+    ),
+    "memory_kernel": Figure(
+        "dynmatch.plotting.memory.memory_kernel",
+        ("model",),
+        "Memory kernel K(t) of the models that have one, over the mass m, without its part that is "
+        "white noise, which the legend gives; and the real part of its transform, the friction at "
+        "each frequency. Dashed: the Markovian limit, a friction that is the same at all of them. "
+        "One line for each seed; kernels of several types of sites in panels of their own.",
+        needs=(MEMORY,),
+        sampling=False,
     ),
     "autocorrelations": Figure(
         "dynmatch.plotting.kinetics.autocorrelations",
@@ -180,7 +199,7 @@ FIGURES = {
 
 
 def figures_of(analysis: Analysis, has: Collection[str]) -> list[str]:
-    """Names of the figures of a system with this analysis that `has` TRUTH or TYPES."""
+    """Names of the figures of a system with this analysis that `has` TRUTH, TYPES or MEMORY."""
     return [
         name
         for name, figure in FIGURES.items()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
@@ -51,6 +52,18 @@ def total(tree: Any, mesh: Mesh) -> Any:
 def mean(tree: Any, mesh: Mesh) -> Any:
     """The same for the mean."""
     return tree if mesh.size == 1 else lax.pmean(tree, BATCH)
+
+
+def rolled(tree: Any, mesh: Mesh) -> Any:
+    """Leading axes rolled by one over all devices, within a function that is `spread` over them."""
+    onward = [(number, (number + 1) % mesh.size) for number in range(mesh.size)]
+
+    def roll(a):
+        if mesh.size == 1:
+            return jnp.roll(a, 1, 0)
+        return jnp.concatenate([lax.ppermute(a[-1:], BATCH, onward), a[:-1]])
+
+    return jax.tree.map(roll, tree)
 
 
 def placed(tree: Any, mesh: Mesh, split: bool) -> Any:

@@ -49,11 +49,15 @@ TRAINED = {
     ("diffusion0", "value"): "d0_nm2_per_ps",
     ("friction_time", "value"): "gamma_over_alpha",
     ("mass_time", "value"): "mass_over_alpha2",
+    ("memory", "white_friction"): "white_friction_amu_per_ps",
+    ("memory", "mean_time"): "memory_time_ps",
+    ("memory", "exponential_time"): "exponential_time_ps",
+    ("memory", "cosine_frequency"): "cosine_frequency_rad_per_ps",
     ("training", "updates"): "updates",
     ("training", "converged"): "converged",
 }
-"""Rows taken from model.yaml as they are, by observable and metric. No wall time: the same config
-and seeds give the same summary."""
+"""Rows taken from model.yaml as they are, by observable and metric; a list is a row for each. No
+wall time: the same config and seeds give the same summary."""
 
 RECOVERED = {
     "diffusion0_ratio": "d0_nm2_per_ps",
@@ -195,15 +199,19 @@ def _ratio(first: tuple[float, float], second: tuple[float, float]) -> tuple[flo
 
 
 def trained_rows(trained: Mapping) -> list[Row]:
-    """Rows of TRAINED, taken from `trained`, the content of model.yaml.
-
-    That of convergence has the status of the training.
-    """
+    """Rows of TRAINED, taken from `trained`, the content of model.yaml; those of the numbers of a
+    list are called METRIC_1, METRIC_2, ... That of convergence has the status of the training."""
     rows = []
     for (observable, metric), key in TRAINED.items():
-        if trained.get(key) is not None:
-            status = trained.get("status", "") if key == "converged" else ""
-            rows.append(Row(observable, metric, float(trained[key]), status=status))
+        value = trained.get(key)
+        if value is None:
+            continue
+        status = trained.get("status", "") if key == "converged" else ""
+        if isinstance(value, list):
+            named = {f"{metric}_{n}": each for n, each in enumerate(value, 1)}
+        else:
+            named = {metric: value}
+        rows += [Row(observable, name, float(each), status=status) for name, each in named.items()]
     return rows
 
 

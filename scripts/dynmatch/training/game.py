@@ -38,7 +38,7 @@ from jax import Array, lax, random
 
 from dynmatch.dynamics import rollout
 from dynmatch.dynamics.rollout import Frames, RolloutPlan
-from dynmatch.runtime.sharding import devices_for, mean, placed, spread
+from dynmatch.runtime.sharding import devices_for, mean, placed, rolled, spread
 from dynmatch.settings import TrainingSettings
 from dynmatch.sites.windows import Batch
 from dynmatch.training.classifiers.base import (
@@ -231,7 +231,7 @@ class Game:
             features = self._join(structure, self._motion(means))
             return jnp.mean(self._network.apply(variables, features)) / self._mesh.size
 
-        other = jax.tree.map(lambda a: jnp.roll(a, 1, 0), motion)
+        other = rolled(motion, self._mesh)
         of_structures = jnp.mean(self._network.apply(variables, self._join(structure, other)), -1)
         seen = mean((gap, halves, held_out_loss), self._mesh)
         found = jax.grad(score)(frames.means), of_structures

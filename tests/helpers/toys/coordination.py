@@ -7,7 +7,6 @@ from dynmatch.observables.frames import structure
 from dynmatch.observables.neighbours import neighbours_within
 from dynmatch.observables.observed import Observed
 from dynmatch.statistics import block_slices, mean_and_error
-from dynmatch.summary.rows import Compared, Row, row
 
 MOST = 30
 """Neighbours that are told apart."""
@@ -23,16 +22,6 @@ def observe_coordination(observed: Observed) -> pd.DataFrame:
 def samples_of_coordination(observed: Observed) -> dict[str, np.ndarray]:
     """`coordination` (B, MOST)."""
     return {"coordination": observed.once(_of_blocks)}
-
-
-def coordination_rows(compared: Compared) -> list[Row]:
-    """Mean number of neighbours, less the reference's."""
-    parts = compared.samples("coordination")
-    return [row(compared, "coordination", "difference", _difference, parts, target=0.0)]
-
-
-def _difference(first: np.ndarray, second: np.ndarray) -> float:
-    return float(np.arange(MOST) @ (first - second))
 
 
 def _of_blocks(observed: Observed) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Trajectories of sites that there are already."""
