@@ -89,7 +89,7 @@ def comparison(results: Results) -> Figure:
 
 def _draw(axis: Axes, own: pd.DataFrame, models: list[str], target: float, bars: list[Bar]) -> None:
     """Distances from the target, the floor below them, null model and bars as lines."""
-    floor, null = own["floor"].max(), (own["null"] - target).abs().max()
+    floor, null, widths = own["floor"].max(), (own["null"] - target).abs().max(), []
     for place, model in enumerate(models):
         if model not in own.index:
             continue
@@ -110,10 +110,11 @@ def _draw(axis: Axes, own: pd.DataFrame, models: list[str], target: float, bars:
             if model in (bar.models or [model]):
                 half = bar.half_width(row["floor"])
                 axis.plot([place - 0.4, place + 0.4], [half, half], color=style.BAR_COLOR, lw=1.2)
-    numbers = np.array([*(own["value"] - target).abs(), floor, null])
+                widths.append(half)
+    numbers = np.array([*(own["value"] - target).abs(), floor, null, *widths])
     low = BELOW * numbers[numbers > 0].min(initial=1.0)
     axis.set_yscale("log")
-    axis.set_ylim(low, 2 * max(1.0 * low, numbers[np.isfinite(numbers)].max()))
+    axis.set_ylim(low, 2 * max(low, numbers[np.isfinite(numbers)].max()))
     if np.isfinite(floor):
         axis.axhspan(low, floor, color="black", alpha=panels.BAND_ALPHA, lw=0, zorder=0)
     if np.isfinite(null):
