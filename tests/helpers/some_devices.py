@@ -10,7 +10,7 @@ import numpy as np
 from dynmatch.runtime.jax_setup import configure
 
 
-def train() -> dict[str, np.ndarray]:
+def train(dynamics: str, types: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Parameters and metrics after two updates on frames of a jittered lattice."""
     import jax
     import jax.numpy as jnp
@@ -18,13 +18,16 @@ def train() -> dict[str, np.ndarray]:
     from dynmatch.settings import TrainingSettings
     from tests.helpers.games import small_game
 
-    small = small_game("ld", TrainingSettings(windows=4, aa_windows=4, renewal=0.5))
+    small = small_game(
+        dynamics, TrainingSettings(windows=4, aa_windows=4, renewal=0.5), names=types
+    )
     state = small.state
     for update in range(2):
         state, metrics = small.game.update(state, small.drawn(update), jnp.float32(1.0))
     leaves = jax.tree.leaves((state.parameters, state.replicas.position, metrics))
     used = len(state.replicas.position.sharding.device_set)
-    return {f"{n}": np.asarray(x) for n, x in enumerate(leaves)} | {"devices": used}
+    found = {f"{dynamics} {n}": np.asarray(x) for n, x in enumerate(leaves)}
+    return found | {"devices": used}
 
 
 def simulate() -> dict[str, np.ndarray]:
@@ -43,4 +46,4 @@ if __name__ == "__main__":
 
     # compiling takes longer than running
     jax.config.update("jax_disable_most_optimizations", True)
-    np.savez(sys.argv[2], **train(), **simulate())
+    np.savez(sys.argv[2], **train("gle", ("A", "B")) | train("ld", ("W",)), **simulate())
