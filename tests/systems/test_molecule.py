@@ -194,5 +194,12 @@ def test_the_summary_compares_free_energy_populations_and_timescales(run):
 @pytest.mark.workflow
 def test_every_figure_is_there(run):
     figures = {path.name for path in (run / "figures").iterdir()}
-    names = ("diagnostics", "ramachandran", "torsions", "torsion_kinetics", "msd")
+    names = (
+        "comparison",
+        "diagnostics",
+        "ramachandran",
+        "torsions",
+        "torsion_kinetics",
+        "msd",
+    )
     assert figures == {f"dipeptide_{name}.{kind}" for name in names for kind in ("pdf", "png")}

@@ -29,7 +29,7 @@ SHORT = {
                 "updates": 2,
                 "windows": 2,
                 "aa_windows": 4,
-                "rates": {"dynamics": 0.01},
+                "rates": {"dynamics": 0.001},
             },
             "validation": {"length": 40.0, "equilibration": 1.0},
             "observables": {
