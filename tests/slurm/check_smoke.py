@@ -2,7 +2,8 @@
 
 import pandas as pd
 import pytest
-from cluster import jobs, snakemake
+
+from tests.slurm.cluster import jobs, snakemake
 
 SINGLE = ["reference", "projection", "reference_observables", "training_part_observables"]
 MODELS = ("bd", "ld", "gle")

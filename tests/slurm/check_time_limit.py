@@ -5,7 +5,8 @@ from collections import Counter
 
 import mdtraj
 import numpy as np
-from cluster import jobs, snakemake
+
+from tests.slurm.cluster import jobs, snakemake
 
 REFERENCE = "results/smoke/water/reference"
 
