@@ -110,7 +110,8 @@ def test_the_gradient_of_free_diffusion_weighs_all_lags_as_it_should():
     """d ln MSD/d ln gamma: -1 for Brownian motion, exactly; for Langevin dynamics that of
     MSD = 6 D (t - tau (1 - exp(-t/tau))), tau = m/gamma, at lags from below tau to far beyond.
 
-    4096 free sites; 1 sigma of the MSD is sqrt(2/3/4096) = 1.3 %, and most of it cancels."""
+    4096 free sites; 1 sigma of the MSD is sqrt(2/3/4096) = 1.3 %, and most of it cancels.
+    """
     count = 32
     positions, edge = far_apart(count)
     topology = independent_sites(["A"] * count, "R")
@@ -118,7 +119,9 @@ def test_the_gradient_of_free_diffusion_weighs_all_lags_as_it_should():
     for name in ("bd", "ld"):
         plan = plan_of(name, topology, edge, lags)
         values = values_of(plan)
-        tables, states = first_states(plan, values, np.concatenate([positions] * (4096 // count // WINDOWS)))
+        tables, states = first_states(
+            plan, values, np.concatenate([positions] * (4096 // count // WINDOWS))
+        )
         frames = simulate(plan, values, tables, states)[1]
         x, d = frames.means, frames.tangents[:, 0]
         moved, along = x[:, 1:] - x[:, :1], d[:, 1:] - d[:, :1]
