@@ -12,6 +12,7 @@ from dynmatch.settings import (
     ClassifierSettings,
     LangevinSettings,
     PotentialSettings,
+    Rates,
     StartSettings,
     TrainingSettings,
 )
@@ -150,10 +151,8 @@ def test_a_game_is_prepared_from_data_and_settings(trajectory, structure_only):
 
 
 def test_divergence_is_met_with_smaller_rates_and_then_said(trajectory, caplog):
-    """A Langevin step far beyond stability explodes at every attempt."""
-    settings = replace(
-        SETTINGS, ld=LangevinSettings(time_step=0.25), start=StartSettings(updates=0)
-    )
+    """A step of ln gamma by some thousands leaves the range of numbers at every attempt."""
+    settings = replace(SETTINGS, rates=Rates(dynamics=1e5), start=StartSettings(updates=0))
     with pytest.raises(DynmatchError, match=r"diverged at update \d+ for the third time.*lower"):
         train(trajectory, "ld", 300.0, POTENTIAL, settings)
     assert caplog.text.count("rates halved") == play.SECOND_CHANCES
