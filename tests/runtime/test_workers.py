@@ -11,7 +11,7 @@ import pytest
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
-from dynmatch.runtime.processes import report, side_by_side, stay_on_this_core
+from dynmatch.runtime.processes import in_turns, report, side_by_side, stay_on_this_core
 from tests.helpers.rule_files import ROOT
 
 
@@ -65,6 +65,27 @@ def test_results_come_in_the_order_of_the_arguments_and_move_the_bar():
     with tqdm(total=11) as bar:
         assert list(side_by_side(square, arguments, 2, bar)) == [9, 1, 4, 25]
         assert bar.n == 11
+
+
+def note(path: Path, name: str) -> None:
+    time.sleep(0.1)
+    with path.open("a") as file:
+        file.write(f"{name}\n")
+    report()
+
+
+def test_chains_take_turns_and_each_is_in_its_order(tmp_path):
+    chains = [[(tmp_path / "log", f"{c}{n}") for n in range(4)] for c in "abc"]
+    with tqdm(total=12) as bar:
+        in_turns(note, chains, 2, bar)
+        assert bar.n == 12
+    done = (tmp_path / "log").read_text().split()
+    for chain in "abc":
+        assert [name for name in done if name[0] == chain] == [f"{chain}{n}" for n in range(4)]
+    # no chain is left for the end, when one worker would be idle
+    assert max(done.index(f"{chain}0") for chain in "abc") < min(
+        done.index(f"{chain}3") for chain in "abc"
+    )
 
 
 def test_no_tasks_need_no_workers():

@@ -12,8 +12,15 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
@@ -36,21 +43,54 @@ def side_by_side(
     raised is raised here; they also end with this process. Raises DynmatchError for a worker that
     was killed.
     """
+    with _pool(workers) as (pool, reported):
+        start = bar.n
+        waiting = deque(pool.submit(task, *each) for each in arguments)
+        while waiting:
+            for run in wait(waiting, REFRESH, FIRST_EXCEPTION).done:
+                run.result()
+            # a result is forgotten here as soon as it is handed on
+            while waiting and waiting[0].done():
+                yield waiting.popleft().result()
+            bar.update(start + reported.value - bar.n)
+
+
+def in_turns(
+    task: Callable[..., Any], chains: Iterable[Iterable[tuple]], workers: int, bar: tqdm
+) -> None:
+    """Call task(*each) for each of the arguments in each chain, one chain's in their order.
+
+    Otherwise as `side_by_side`. Chains take turns, so that workers that are fewer than chains are
+    busy until nearly the end.
+    """
+    with _pool(workers) as (pool, reported):
+        start = bar.n
+        running: dict[Future, Iterator[tuple]] = {}
+
+        def go_on(chain: Iterator[tuple]) -> None:
+            arguments = next(chain, None)
+            if arguments is not None:
+                running[pool.submit(task, *arguments)] = chain
+
+        for chain in chains:
+            go_on(iter(chain))
+        while running:
+            for run in wait(running, REFRESH, FIRST_COMPLETED).done:
+                run.result()
+                go_on(running.pop(run))
+            bar.update(start + reported.value - bar.n)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[tuple[ProcessPoolExecutor, Synchronized]]:
+    """Worker processes, and what they have reported."""
     context = multiprocessing.get_context("spawn")
     reported = context.Value("q", 0)
-    start = bar.n
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin, initargs=(reported,)
     ) as pool:
         try:
-            waiting = deque(pool.submit(task, *each) for each in arguments)
-            while waiting:
-                for run in wait(waiting, REFRESH, FIRST_EXCEPTION).done:
-                    run.result()
-                # a result is forgotten here as soon as it is handed on
-                while waiting and waiting[0].done():
-                    yield waiting.popleft().result()
-                bar.update(start + reported.value - bar.n)
+            yield pool, reported
         except BrokenProcessPool as error:
             raise DynmatchError(
                 "a worker process was killed from outside, as happens when memory runs out; run "

@@ -22,7 +22,7 @@ from openmm import app, unit
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
-from dynmatch.runtime.processes import report, side_by_side, stay_on_this_core
+from dynmatch.runtime.processes import in_turns, report, stay_on_this_core
 from dynmatch.storage.atomic import replacing
 from dynmatch.storage.hdf5 import replacing_hdf5
 from dynmatch.systems.all_atom.base import AllAtomSystem
@@ -140,36 +140,35 @@ def produce(box: AllAtomSystem, settings: ReferenceSettings, folder: Path) -> li
             logger.info(
                 "replica %d continues after %d of %d segments", replica, count, settings.segments
             )
-    remaining = [
-        (box, settings, replica, paths[replica], done[replica], fingerprints[replica])
+    chains = [
+        [
+            (box, settings, replica, paths[replica], index, fingerprints[replica])
+            for index in range(done[replica], settings.segments)
+        ]
         for replica in range(settings.replicas)
-        if done[replica] < settings.segments
     ]
     with _SimulationBar(settings, done) as bar:
-        for _ in side_by_side(_produce_replica, remaining, settings.workers, bar):
-            pass
+        in_turns(_produce_segment, chains, settings.workers, bar)
     return paths
 
 
-def _produce_replica(
+def _produce_segment(
     box: AllAtomSystem,
     settings: ReferenceSettings,
     replica: int,
     paths: Sequence[Path],
-    done: int,
+    index: int,
     fingerprint: str,
 ) -> None:
-    """Simulate and write the segments of one replica that come after the `done` first ones."""
+    """Simulate and write the segment `index` of a replica, which goes on from the one before."""
     if settings.threads_per_replica == 1:
         stay_on_this_core()
-    if done == 0:
+    if index == 0:
         state = equilibrate(box, settings, replica, report)
     else:
-        state = read_segment(paths[done - 1], fingerprint).end_state
-    for path in paths[done:]:
-        segment = simulate_segment(box, state, settings, replica, report)
-        write_segment(path, segment, fingerprint)
-        state = segment.end_state
+        state = read_segment(paths[index - 1], fingerprint).end_state
+    segment = simulate_segment(box, state, settings, replica, report)
+    write_segment(paths[index], segment, fingerprint)
 
 
 def equilibrate(
