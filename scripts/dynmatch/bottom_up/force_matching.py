@@ -64,8 +64,8 @@ def minimise(
 ) -> dict:
     """Parameters after `updates` steps of Adam on random frames.
 
-    `report` gets rows with a `force_error` (see `descent.descend`): sqrt(chi^2), kJ/mol/nm, most of it
-    the fluctuation of f that no potential can follow.
+    `report` gets rows with a `force_error` (see `descent.descend`): sqrt(chi^2), kJ/mol/nm, most of
+    it the fluctuation of f that no potential can follow.
 
     Raises DynmatchError when the trajectory has no forces.
     """

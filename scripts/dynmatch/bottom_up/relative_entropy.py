@@ -8,8 +8,8 @@ The coarse-grained average is over persistent Langevin replicas that follow the 
 
 Steps are those of the natural gradient. The Hessian of S is beta^2 Cov(dU/dtheta), but for a term
 that is zero for a linear potential at the end (A. Chaimovich and M. S. Shell, J. Chem. Phys. 134,
-094112 (2011), doi:10.1063/1.3557038). Coefficients of pairs and triplets are strongly correlated: its
-eigenvalues span four orders of magnitude, and a rate for each coefficient leaves the angles behind.
+094112 (2011), doi:10.1063/1.3557038). Coefficients of pairs and triplets are strongly correlated:
+its eigenvalues span four orders of magnitude, and a rate for each leaves the angles behind.
 """
 
 from collections.abc import Callable
@@ -193,8 +193,8 @@ class Descent:
         return moved, hessian, states, jnp.linalg.norm(gradient)
 
     def gradient(self, parameters: dict, known: Array, generated: Array) -> Array:
-        """(P,) of the relative entropy, from the slopes of the reference and frames (F, N, 3), nm, of
-        the model, and of the penalty on roughness."""
+        """(P,) of the relative entropy, from the slopes of the reference and frames (F, N, 3), nm,
+        of the model, and of the penalty on roughness."""
         entropy = jnp.mean(known, 0) - jnp.mean(self.slopes(parameters, generated), 0)
         smooth, _ = ravel_pytree(jax.grad(self.plan.potential.roughness)(parameters))
         return entropy + self.roughness * smooth

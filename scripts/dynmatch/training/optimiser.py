@@ -18,7 +18,7 @@ WARM_UP = 15
 DAMPING = 0.002
 """Of the metric of the dynamics, relative to its mean eigenvalue: what hardly shows in the windows
 moves hardly."""
-TRUST = 0.3
+TRUST = 1.0
 """The longest step of the logarithms that is believed, before it is multiplied by the rate."""
 CAUTION = 0.5
 """Damping for each unit of the score gap."""
