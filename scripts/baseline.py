@@ -32,7 +32,7 @@ def main(snakemake) -> None:
         params.temperature,
         named(params.potential_settings).of(params.potential),
         training,
-        baselines.updates,
+        baselines,
         int(wildcards.seed),
         params.checkpoint,
     )

@@ -21,6 +21,7 @@ LAYERS = (
     ("training", "simulation", "systems"),
     ("api",),
     ("workflow", "export", "plotting"),
+    ("cli",),
 )
 """From the ground up: a room imports from itself and from the layers below its own."""
 ROOMS = {"model_file": "model", "model_format1": "model", "lammps_driver": "export"}
@@ -37,6 +38,7 @@ LIGHT_MODULES = [
     "dynmatch.potentials.registry",
     "dynmatch.training.classifiers.registry",
     "dynmatch.export.registry",
+    "dynmatch.cli.main",
 ]
 
 FILES = {

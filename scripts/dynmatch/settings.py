@@ -68,22 +68,12 @@ class MoleculePotentialSettings(Settings):
 
 
 @dataclass(frozen=True)
-class StartRates(Settings):
-    """`training.start.rates`, of Adam: the pair term's coefficients, its radial functions, and the
-    three-body network."""
-
-    pair: float = 0.03
-    radial: float = 0.03
-    network: float = 0.015
-
-
-@dataclass(frozen=True)
 class StartSettings(Settings):
     """`training.start`, the structural start by relative entropy."""
 
-    updates: int = 1000
+    updates: int = 400
     replicas: int = 4
-    rates: StartRates = field(default_factory=StartRates)
+    rate: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -179,6 +169,16 @@ class TrainingSettings(Settings):
 
 
 @dataclass(frozen=True)
+class ForceMatchingRates(Settings):
+    """`baselines.rates`, of Adam: the pair term's coefficients, the radial functions of the three-body
+    term, and its network."""
+
+    pair: float = 0.03
+    radial: float = 0.03
+    network: float = 0.015
+
+
+@dataclass(frozen=True)
 class BaselineSettings(Settings):
     """`baselines`."""
 
@@ -186,6 +186,7 @@ class BaselineSettings(Settings):
     dynamics: tuple[str, ...] = ("ld_thermostat", "ld_einstein", "bd_einstein")
     seeds: tuple[int, ...] = ()
     updates: int = 1000
+    rates: ForceMatchingRates = field(default_factory=ForceMatchingRates)
     thermostat: float = 1.0
 
 
