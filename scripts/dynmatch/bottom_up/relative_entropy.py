@@ -28,6 +28,7 @@ from dynmatch.dynamics import rollout
 from dynmatch.dynamics.langevin import Equation as Langevin
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials.sum import Potential
+from dynmatch.sites.box import hashable, heights, minimum_image, volume
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.windows import Windows
 
@@ -160,7 +161,7 @@ class Descent:
             potential=potential,
             topology=topology,
             kT=potential.thermal_energy,
-            box=tuple(float(edge) for edge in data.box),
+            box=hashable(data.box),
             lag_steps=(STEPS_BETWEEN_UPDATES,),
         )
         values = {
@@ -221,11 +222,11 @@ def _pair_histogram(
     counted = np.triu(np.ones((positions.shape[1],) * 2, bool), 1)
     counted[tuple(topology.linked.T)] = False
     i, j = np.nonzero(counted)
-    edges = np.linspace(0.0, 0.5 * box.min(), bins + 1)
+    edges = np.linspace(0.0, 0.5 * heights(box).min(), bins + 1)
     counts = np.zeros(bins)
     for frame in positions:
         d = frame[i] - frame[j]
-        d -= box * np.round(d / box)
+        d[...] = minimum_image(d, box)
         counts += np.histogram(np.sqrt(np.sum(d * d, -1)), edges)[0]
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    return counts * np.prod(box) / (len(positions) * len(i) * shells)
+    return counts * volume(box) / (len(positions) * len(i) * shells)
