@@ -82,6 +82,6 @@ def replicated(frame: SiteTrajectory, copies: int) -> SiteTrajectory:
         frame.frames(slice(0, 1)),
         positions=positions.astype(np.float32),
         masses=np.tile(frame.masses, copies**3),
-        topology=independent_sites(["W"] * count, "SOL"),
+        topology=independent_sites(frame.topology.type_names * count, "SOL"),
         box=box * copies,
     )

@@ -42,19 +42,19 @@ def main(snakemake) -> None:
         pd.DataFrame(trained.start, columns=START_COLUMNS).to_csv(
             path, index=False, float_format="%.8g"
         )
-    settings = [params.temperature, params.potential, params.training]
+    decisive = [params.temperature, params.potential, params.training]
     record = {
         "system": snakemake.wildcards.system,
         "seed": int(snakemake.wildcards.seed),
         "mapping": params.mapping,
-        "lags_ps": params.training["lags"],
+        "lags_ps": list(settings.of_dynamics(snakemake.wildcards.model).lags),
         "converged": trained.converged,
         "status": trained.status,
         "ended_by": trained.ended_by,
         "updates": len(trained.history),
         "minutes": round(trained.minutes, 3),
         "git_commit": git_commit(),
-        "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        "config_sha256": hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest(),
     }
     save(snakemake.output.model, snakemake.output.arrays, trained.model, topology, record)
     shutil.rmtree(params.checkpoint, ignore_errors=True)

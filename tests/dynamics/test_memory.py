@@ -170,11 +170,3 @@ def test_the_kernel_is_that_of_the_auxiliary_variables(values, number):
             a[1:, 1:] + 1j * omega * np.eye(len(a) - 1), -a[1:, 0]
         )
         assert response.real > 0
-
-
-def test_no_memory_is_shorter_than_a_step(values):
-    """A time below the step is taken for the step: O stays what it is then."""
-    short = values | {"time": jnp.full_like(values["time"], 1e-5)}
-    limit = values | {"time": jnp.full_like(values["time"], EQUATION.time_step)}
-    found, expected = (EQUATION.prepare(each, KT, TYPES) for each in (short, limit))
-    np.testing.assert_array_equal(found.turn, expected.turn)

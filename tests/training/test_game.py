@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynmatch.settings import BrownianSettings, ClassifierSettings, TrainingSettings
+from dynmatch.dynamics.registry import equation_of
+from dynmatch.settings import (
+    BrownianSettings,
+    ClassifierSettings,
+    MemorySettings,
+    TrainingSettings,
+)
 from tests.helpers.games import KT, small_game
 
 SETTINGS = TrainingSettings(
@@ -60,13 +66,13 @@ def test_the_potential_learns_by_the_covariance_of_score_and_energy_gradient(pla
 def test_the_dynamics_learns_along_the_tangents_of_its_own_types(played):
     """The score's change for a displacement of the means along the tangents of one type."""
     small, _, frames, cotangents, _ = played
-    gradient, metric = small.game._along_tangents(frames, cotangents)
+    gradient, response = small.game._along_tangents(frames, cotangents)
     assert gradient.shape == (2,)
     for number in (0, 1):
         own = small.game.plan.types == number
         expected = np.sum(np.asarray(cotangents * frames.tangents[:, 0])[:, :, own])
         assert float(gradient[number]) == pytest.approx(expected, rel=1e-4)
-    eigenvalues = np.linalg.eigvalsh(metric)
+    eigenvalues = np.linalg.eigvalsh(response.metric())
     assert eigenvalues.min() > 0
 
 
@@ -94,8 +100,8 @@ def test_the_metric_is_that_of_displacements_of_a_normal_distribution():
     variance = float(jnp.mean(features**2))
     # with the tangent exactly minus half of a free displacement
     free = frames._replace(tangents=-0.5 * frames.means[:, None])
-    _, metric = small.game._along_tangents(free, jnp.zeros_like(frames.means))
-    assert float(metric[0, 0]) == pytest.approx(0.5 * variance**2, rel=1e-3)
+    _, response = small.game._along_tangents(free, jnp.zeros_like(frames.means))
+    assert float(response.metric()[0, 0]) == pytest.approx(0.5 * variance**2, rel=1e-3)
 
 
 @pytest.mark.parametrize("frozen", [("gamma",), ("alpha",), ("gamma", "alpha")])
@@ -109,6 +115,19 @@ def test_a_frozen_value_stays_where_it_is(frozen):
         assert (float(jnp.squeeze(before[name] - after[name])) == 0.0) == (
             name in frozen or len(frozen) == 2
         )
+
+
+def test_no_memory_is_learned_that_is_shorter_than_a_step(played):
+    """A time that is at the step and is pushed below it stays, and can still go up."""
+    game = played[0].game
+    equation = equation_of("gle").of(MemorySettings(time_step=0.01))
+    game = replace(game, plan=replace(game.plan, equation=equation))
+    logs = {"gamma": jnp.zeros(1), "time": jnp.log(jnp.array([[0.01, 0.02]]))}
+    down, up = ({name: sign + 0 * x for name, x in logs.items()} for sign in (-1.0, 1.0))
+    moved = game._moved(logs, down)
+    np.testing.assert_allclose(jnp.exp(moved["time"]), 0.01)
+    assert float(moved["gamma"][0]) == -1.0
+    np.testing.assert_allclose(game._moved(moved, up)["time"], jnp.log(0.01) + 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("renewal", [0.0, 0.3, 1.0])

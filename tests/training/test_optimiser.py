@@ -1,4 +1,4 @@
-"""The natural gradient of the dynamics, and what of it moves gamma, alpha and m."""
+"""Newton's step of the dynamics, and what of it moves gamma, alpha and m."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from dynmatch.dynamics.registry import equation_of
+from dynmatch.training.classifiers.base import Standard
 from dynmatch.training.optimiser import (
     DAMPING,
+    TRUST,
     NaturalState,
+    Response,
     changes_of_values,
     natural_step,
     rate_of,
@@ -50,44 +53,80 @@ def test_brownian_dynamics_has_no_mass_to_move():
     assert change("bd", (), {"gamma_over_alpha": [1.0]}).keys() == {"alpha", "gamma"}
 
 
-def run(gradients: np.ndarray, metric: np.ndarray) -> np.ndarray:
-    """Directions (S, D) of successive gradients (S, D)."""
-    state, steps = NaturalState.start(gradients.shape[1]), []
-    step = jax.jit(natural_step)
-    for gradient in gradients:
-        direction, state = step(state, jnp.asarray(gradient), jnp.asarray(metric))
-        steps.append(np.asarray(direction))
-    return np.array(steps)
+def response_of(spread: np.ndarray) -> Response:
+    """Of one type without scalars, from the change (D, V, V) of the covariance of its vectors."""
+    return Response(jnp.zeros((len(spread), 1, 0)), jnp.asarray(spread[:, None], jnp.float32))
+
+
+def start(size: int, vectors: int) -> NaturalState:
+    nothing = [jnp.zeros((1, 0))] * 2
+    standard = Standard(*nothing, *nothing, *nothing, jnp.zeros((1, vectors, vectors)))
+    return NaturalState.start(size, standard)
+
+
+def symmetric(rng, size: int, vectors: int) -> np.ndarray:
+    made = rng.normal(size=(size, vectors, vectors))
+    return made + np.swapaxes(made, 1, 2)
+
+
+def gradient_of(spread: np.ndarray, off: np.ndarray, penalty: float) -> np.ndarray:
+    """Of the mean score under the covariance C = 1 + sum off spread, three components a vector, by
+    the classifier that is the best of all quadratic ones: M with s = sum_k v_k^T M v_k, where the
+    mean of s over C less that over 1, and penalty times the squared slope of s, is least."""
+    excess = np.einsum("d,dst->st", off, spread)
+
+    def loss(m):
+        return 3 * np.sum(m * excess) + penalty * 12 * np.sum(m * m)
+
+    m = -excess / (8 * penalty)
+    for other in symmetric(np.random.default_rng(2), 20, len(m)):
+        assert loss(m) < loss(m + 1e-3 * other)
+    return 3 * np.einsum("st,dst->d", m, spread)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.3])
+def test_the_step_against_the_best_quadratic_classifier_is_what_the_values_are_off(penalty):
+    rng = np.random.default_rng(1)
+    spread, off = symmetric(rng, 3, 5), np.array([0.02, -0.05, 0.03])
+    gradient = gradient_of(spread, off, penalty).astype(np.float32)
+    change, _ = natural_step(start(3, 5), jnp.asarray(gradient), response_of(spread), penalty)
+    np.testing.assert_allclose(change, -off, rtol=5 * DAMPING, atol=5 * DAMPING * 0.05)
 
 
 def test_steps_do_not_depend_on_the_parametrisation():
-    """x = M y: gradient M^T g and metric M^T F M give the step M^-1 dx, up to the damping."""
+    """x = M y: gradient M^T g and response M^T C' give the step M^-1 dx, up to the damping."""
     rng = np.random.default_rng(1)
-    root = rng.normal(size=(3, 3))
-    metric = root @ root.T + 3 * np.eye(3)
-    gradients = rng.normal(size=(6, 3)).astype(np.float32)
+    spread, gradient = symmetric(rng, 3, 5), 0.1 * rng.normal(size=3)
     mixing = np.eye(3) + 0.2 * rng.normal(size=(3, 3))
-    steps = run(gradients, metric.astype(np.float32))
-    other = run((gradients @ mixing).astype(np.float32), (mixing.T @ metric @ mixing))
-    np.testing.assert_allclose(other @ mixing.T, steps, atol=0.1 * np.abs(steps).max())
-    plain = run((gradients @ mixing).astype(np.float32), np.eye(3))
-    assert np.abs(plain @ mixing.T - steps).max() > 0.3 * np.abs(steps).max()
+    step, _ = natural_step(start(3, 5), jnp.asarray(gradient), response_of(spread), 1.0)
+    mixed = response_of(np.einsum("de,dst->est", mixing, spread))
+    other, _ = natural_step(start(3, 5), jnp.asarray(mixing.T @ gradient), mixed, 1.0)
+    np.testing.assert_allclose(mixing @ other, step, atol=5 * DAMPING * np.abs(step).max())
 
 
-def test_a_steady_gradient_gives_steps_of_unit_length_in_the_metric():
-    metric = np.diag([4.0, 0.25]).astype(np.float32)
-    steps = run(np.tile(np.float32([1.0, -1.0]), (40, 1)), metric)
-    damped = metric + DAMPING * np.trace(metric) / 2 * np.eye(2)
-    assert steps[-1] @ damped @ steps[-1] == pytest.approx(1.0, rel=0.02)
+def test_what_hardly_shows_hardly_moves_and_nothing_moves_far():
+    spread = np.zeros((2, 2, 2))
+    spread[0, 0, 0], spread[1, 1, 1] = 1.0, np.sqrt(DAMPING / 20)
+    for gradient, expected in (
+        # a tenth of the damping's share of the metric: a tenth of the step without damping
+        ((0.0, 1e-5), 4 / 3 * 1e-5 / (0.5 * DAMPING / 20 + 0.25 * DAMPING)),
+        ((0.0, 1.0), TRUST),
+    ):
+        change, _ = natural_step(start(2, 2), jnp.array(gradient), response_of(spread), 1.0)
+        assert float(change[1]) == pytest.approx(expected, rel=0.06)
+        assert float(change[0]) == 0.0
 
 
-def test_what_hardly_shows_hardly_moves():
-    """A direction of a ten thousandth of the metric, with a gradient to scale: noise of its own
-    size moves it by a hundredth of what the metric alone would."""
-    metric = np.diag([1.0, 1e-4]).astype(np.float32)
-    steps = run(np.tile(np.float32([1.0, 1e-2]), (40, 1)), metric)
-    assert abs(steps[-1, 1] / steps[-1, 0]) == pytest.approx(1e-2 / 5.1e-3, rel=0.05)
-    assert 1e-2 / 1e-4 > 40 * abs(steps[-1, 1] / steps[-1, 0])
+def test_sampling_noise_of_a_response_does_not_make_it_look_large():
+    """A response of 0.01 under noise of 1: the metric of 200 updates of a mean with a memory of
+    about 39 of them is 1/39 of the noise's, and that of the mean of metrics all of it."""
+    rng = np.random.default_rng(1)
+    state = start(1, 2)
+    step, seen = jax.jit(natural_step), []
+    for _ in range(400):
+        _, state = step(state, jnp.zeros(1), response_of(0.01 + rng.normal(size=(1, 2, 2))), 1.0)
+        seen.append(float(state.response.metric()[0, 0]))
+    assert np.mean(seen[200:]) == pytest.approx(0.5 * 4 / 39, rel=0.4)
 
 
 def test_rates_rise_and_fall():

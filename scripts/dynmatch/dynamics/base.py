@@ -46,6 +46,7 @@ class Equation(Protocol):
     carried     values that tangents are carried for; one of each combination of the gauge, to the
                 power of 1, and all that are in none
     moving      fields of a state that depend on the values: what tangents are carried of
+    least       the least that a value may learn to be, where it has a bound
 
     `types` (N,) are those of the sites, a NumPy array; kT is in kJ/mol. Every state has `position`
     (N, 3) nm, unwrapped, and `rng`.
@@ -56,6 +57,7 @@ class Equation(Protocol):
     gauge: ClassVar[Mapping[str, Mapping[str, int]]]
     carried: ClassVar[tuple[str, ...]]
     moving: ClassVar[tuple[str, ...]]
+    least: Mapping[str, float]
     time_step: float
 
     @classmethod

@@ -51,6 +51,7 @@ class Equation:
 
     carried: ClassVar[tuple[str, ...]] = ("gamma",)
     moving: ClassVar[tuple[str, ...]] = ("position",)
+    least: ClassVar[dict[str, float]] = {}
 
     time_step: float
 

@@ -44,6 +44,7 @@ class Equation:
 
     carried: ClassVar[tuple[str, ...]] = ("gamma", "mass")
     moving: ClassVar[tuple[str, ...]] = ("position", "momentum")
+    least: ClassVar[dict[str, float]] = {}
 
     time_step: float
 

@@ -144,6 +144,11 @@ class Equation:
         return diagonal - self._antisymmetric(double)
 
     @property
+    def least(self) -> dict[str, float]:
+        """No memory is learned that is shorter than a time step: it would be white."""
+        return {"time": self.time_step}
+
+    @property
     def auxiliary(self) -> int:
         """K, the number of auxiliary variables of a coordinate."""
         return self.exponentials + 2 * self.cosines
@@ -166,12 +171,11 @@ class Equation:
         return made - np.swapaxes(made, 1, 2)
 
     def _diagonal(self, values: Values) -> Array:
-        """The diagonal of A, (T, 1 + K), 1/ps. No memory is shorter than a time step."""
+        """The diagonal of A, (T, 1 + K), 1/ps."""
         arrays = values["gamma"].__array_namespace__()
         white = (values["gamma"] / values["mass"])[:, None]
-        times = arrays.maximum(values["time"], self.time_step)
         rates = arrays.repeat(values["rate"], 2, axis=1)
-        return arrays.concatenate([white, 1 / times, rates], axis=1)
+        return arrays.concatenate([white, 1 / values["time"], rates], axis=1)
 
     def init(self, coefficients: Coefficients, force: Force, key: Array, x: Array) -> State:
         key, first, second = random.split(key, 3)

@@ -52,6 +52,7 @@ from dynmatch.training.classifiers.base import (
 )
 from dynmatch.training.optimiser import (
     NaturalState,
+    Response,
     changes_of_values,
     natural_step,
     potential_optimiser,
@@ -114,7 +115,9 @@ class Game:
             parameters=parameters,
             averaged=parameters,
             moments=self._optimiser.init(parameters["potential"]),
-            natural=NaturalState.start(self._coordinates(parameters)),
+            natural=NaturalState.start(
+                sum(parameters["dynamics"][name].size for name in self.plan.learned), self.standard
+            ),
             classifier=variables,
             classifier_moments=self._classifier_optimiser.init(variables),
             replicas=self._fresh_replicas(first, parameters, drawn),
@@ -251,13 +254,19 @@ class Game:
         moved = {
             "potential": jax.tree.map(lambda x, s: x + rate * s, parameters["potential"], steps)
         }
-        natural = state.natural
-        moved["dynamics"] = parameters["dynamics"]
+        natural, logs, pull = state.natural, parameters["dynamics"], jnp.float32(0.0)
+        moved["dynamics"] = logs
         if frames.tangents is not None:
-            gradient, metric = self._along_tangents(frames, cotangents)
-            direction, natural = natural_step(natural, gradient, metric)
+            gradient, response = self._along_tangents(frames, cotangents)
+            penalty = self.settings.classifier.penalty
+            change, natural = natural_step(
+                natural, gradient, response, penalty, state.score_gap
+            )
+            # what the data ask for, whether or not it is frozen
+            _, pull = jax.jvp(self._log_d0, (logs,), (self._changes(logs, change, ()),))
+            changes = self._changes(logs, change, self.freeze)
             size = rate * rate_of(self.settings.rates.dynamics, self.settings.updates)(state.update)
-            moved["dynamics"] = self._moved(parameters["dynamics"], size * direction)
+            moved["dynamics"] = self._moved(logs, jax.tree.map(lambda x: size * x, changes))
         # the mean of the second half: the last values alone still wander about it
         late = jnp.maximum(number - self.settings.updates // 2, 1)
         keep = 1.0 - 1.0 / late
@@ -265,22 +274,16 @@ class Game:
         metrics = {
             "gradient_norm": optax.tree.norm(down),
             "roughness": potential.roughness(parameters["potential"]),
+            "d0_pull": pull,
         } | self._of_mean_site(_values(parameters))
         state = state._replace(
             parameters=moved, averaged=averaged, moments=moments, natural=natural, update=number
         )
         return state, metrics
 
-    def _coordinates(self, parameters: dict) -> int:
-        """Number of logarithms that tangents are carried for, each type having its own."""
-        return sum(parameters["dynamics"][name].size for name in self.plan.learned)
-
-    def _along_tangents(self, frames: Frames, cotangents: Array) -> tuple[Array, Array]:
-        """The score's gradient (D,) with respect to what is carried, type by type, and its metric.
-
-        The metric is the Fisher information of the motion that the classifier is shown, as if its
-        vectors were normal and its scalars moved by their means: from their tangents.
-        """
+    def _along_tangents(self, frames: Frames, cotangents: Array) -> tuple[Array, Response]:
+        """The score's gradient (D,) with respect to what is carried, type by type, and the response
+        of the motion to it: each type has logarithms of its own."""
         types = jnp.asarray(self.plan.types)
         own = jax.nn.one_hot(types, len(self.plan.potential.names), dtype=frames.means.dtype)
         # (D, W, T, N, 3): those of one value for the sites of one type, the types running fastest
@@ -301,13 +304,14 @@ class Game:
         weight = jax.nn.one_hot(seen, count, dtype=spread.dtype) / jnp.bincount(seen, length=count)
         shifts = jnp.einsum("dnc,na->dac", shifts, weight)
         spread = jnp.einsum("dnst,na->dast", spread, weight)
-        metric = jnp.einsum("dac,eac->de", shifts, shifts)
-        return gradient, metric + 0.5 * jnp.einsum("dast,east->de", spread, spread)
+        return gradient, Response(shifts, spread)
 
-    def _moved(self, logs: dict[str, Array], change: Array) -> dict[str, Array]:
-        """The logarithms after a `change` (D,) of what is carried."""
-        moved, place, types = dict(logs), 0, len(self.plan.potential.names)
-        changes = {}
+    def _changes(
+        self, logs: dict[str, Array], change: Array, freeze: tuple[str, ...]
+    ) -> dict[str, Array]:
+        """Of all logarithms, for a `change` (D,) of what is carried; those of `freeze` stay."""
+        place, types = 0, len(self.plan.potential.names)
+        changes = {name: jnp.zeros_like(value) for name, value in logs.items()}
         for name in self.plan.learned:
             size = logs[name].size
             # the types run fastest
@@ -316,16 +320,24 @@ class Game:
             place += size
         equation = self.plan.equation
         if equation.gauge:
-            matrix, names = changes_of_values(equation, self.freeze, types)
+            matrix, names = changes_of_values(equation, freeze, types)
             combined = jnp.concatenate([changes[name] for name in self.plan.learned])
             parts = jnp.asarray(matrix, change.dtype) @ combined
             sizes = np.cumsum([logs[name].size for name in names])[:-1]
             pieces = jnp.split(parts, sizes)
-            changes = {n: x.reshape(logs[n].shape) for n, x in zip(names, pieces, strict=True)}
-        for name, each in changes.items():
-            if name not in self.freeze:
-                moved[name] = logs[name] + each
-        return moved
+            changes |= {n: x.reshape(logs[n].shape) for n, x in zip(names, pieces, strict=True)}
+        return {n: jnp.zeros_like(x) if n in freeze else x for n, x in changes.items()}
+
+    def _moved(self, logs: dict[str, Array], changes: dict[str, Array]) -> dict[str, Array]:
+        """The logarithms after `changes`, none below the bound of its value."""
+        moved = {name: value + changes[name] for name, value in logs.items()}
+        bounds = {name: math.log(least) for name, least in self.plan.equation.least.items()}
+        return moved | {name: jnp.maximum(moved[name], bound) for name, bound in bounds.items()}
+
+    def _log_d0(self, logs: dict[str, Array]) -> Array:
+        """ln D0 of the mean site."""
+        values = {name: jnp.exp(value) for name, value in logs.items()}
+        return jnp.log(self._of_mean_site(values)["d0_nm2_per_ps"])
 
     def _by_covariance(self, parameters: dict, frames: Frames, scores: Array) -> dict:
         """The gradient of the mean of `scores` (W,) with respect to the potential's parameters."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -10,16 +11,19 @@ from jax import Array
 from dynmatch.dynamics.base import Equation, exponents
 from dynmatch.potentials.sum import Potential
 from dynmatch.settings import Rates
+from dynmatch.training.classifiers.base import Standard
 
 WARM_UP = 15
 """Updates over which the rates of the generator rise."""
-DAMPING = 0.01
+DAMPING = 0.002
 """Of the metric of the dynamics, relative to its mean eigenvalue: what hardly shows in the windows
 moves hardly."""
-MEMORY = 0.8
-"""Weight of the past in the direction of the dynamics."""
+TRUST = 0.5
+"""The longest step of the logarithms that is believed, before it is multiplied by the rate."""
+CAUTION = 1.0
+"""Damping for each unit of the score gap."""
 LONG_MEMORY = 0.95
-"""The same for its metric and its size."""
+"""Weight of the past in the response of the motion to the dynamics."""
 
 
 def rate_of(rate: float, updates: int) -> optax.Schedule:
@@ -46,40 +50,57 @@ def potential_optimiser(
     return optax.partition(groups, dict(zip(groups, groups, strict=True)))
 
 
+class Response(NamedTuple):
+    """How what the classifier is shown of the motion of each of T types changes with each of D
+    logarithms: the means of its scalars (D, T, C) and the covariance of its vectors (D, T, V, V),
+    both standardised."""
+
+    shifts: Array
+    spread: Array
+
+    def metric(self) -> Array:
+        """(D, D) Fisher information of one component of a vector, as if these were normal."""
+        means = jnp.einsum("dac,eac->de", self.shifts, self.shifts)
+        return means + 0.5 * jnp.einsum("dast,east->de", self.spread, self.spread)
+
+
 class NaturalState(NamedTuple):
-    """Running means: of the metric (D, D), of the direction (D,), and of its squared length."""
+    """The number of updates, and the running mean of the response."""
 
     count: Array
-    metric: Array
-    direction: Array
-    square: Array
+    response: Response
 
     @classmethod
-    def start(cls, size: int) -> "NaturalState":
-        zero = jnp.zeros(size, jnp.float32)
-        return cls(jnp.int32(0), jnp.zeros((size, size), jnp.float32), zero, jnp.float32(0.0))
+    def start(cls, size: int, standard: Standard) -> "NaturalState":
+        """For `size` logarithms and the features that `standard` standardises."""
+        shapes = standard.motion_mean0.shape, standard.whitening.shape
+        return cls(jnp.int32(0), Response(*(jnp.zeros((size, *shape)) for shape in shapes)))
 
 
-def natural_step(state: NaturalState, gradient: Array, metric: Array) -> tuple[Array, NaturalState]:
-    """A step of unit length on average, in the metric of what the windows show.
+def natural_step(
+    state: NaturalState, gradient: Array, response: Response, penalty: float, gap: Array
+) -> tuple[Array, NaturalState]:
+    """The change (D,) of D logarithms after which nothing would be left to learn.
 
-    gradient (D,) of the score and metric (D, D), both with respect to D logarithms. The natural
-    gradient, metric^-1 gradient (S. Amari, Neural Comput. 10, 251 (1998),
-    doi:10.1162/089976698300017746), does not depend on how the dynamics is parametrised: what the
-    windows cannot tell from one another is not walked for the sake of noise, and correlated
-    parameters do not hinder one another. Its length is taken out by a running mean, as Adam does.
+    gradient (D,) of the score. A classifier that is quadratic in v, normal and whitened, has its
+    optimum at the score -v^T (C - 1) v/(8 penalty), C the covariance of the model's v: the gradient
+    is -3/(4 penalty) times the metric times what the logarithms are off. The natural gradient
+    (S. Amari, Neural Comput. 10, 251 (1998), doi:10.1162/089976698300017746) in that unit is
+    Newton's step. It does not depend on how the dynamics is parametrised.
+
+    Means are taken of the response and not of the metric, which is of second order in it: the
+    sampling noise of single updates would make what hardly shows look as if it did. Along each
+    eigenvector of the metric the step is at most `TRUST`.
     """
     count = state.count + 1
     keep = jnp.minimum(LONG_MEMORY, 1 - 1 / count)
-    metric = keep * state.metric + (1 - keep) * metric
-    size = len(metric)
-    damped = metric + (DAMPING * jnp.trace(metric) / size + 1e-12) * jnp.eye(size)
-    step = jnp.linalg.solve(damped, gradient)
-    square = LONG_MEMORY * state.square + (1 - LONG_MEMORY) * jnp.dot(step, gradient)
-    direction = MEMORY * state.direction + (1 - MEMORY) * step
-    length = jnp.sqrt(square / (1 - LONG_MEMORY**count)) + 1e-12
-    unit = direction / (1 - MEMORY**count) / length
-    return unit, NaturalState(count, metric, direction, square)
+    response = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.response, response)
+    values, vectors = jnp.linalg.eigh(response.metric())
+    damping = DAMPING + CAUTION * jnp.maximum(gap, 0.0)
+    damped = jnp.maximum(values, 0.0) + damping * jnp.mean(values) + 1e-12
+    along = 4 * penalty / 3 * (vectors.T @ gradient) / damped
+    change = vectors @ jnp.clip(along, -TRUST, TRUST)
+    return change, NaturalState(count, response)
 
 
 def changes_of_values(

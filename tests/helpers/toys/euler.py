@@ -41,6 +41,7 @@ class Equation:
     gauge: ClassVar[dict[str, dict[str, int]]] = {"gamma_over_alpha": {"gamma": 1}}
     carried: ClassVar[tuple[str, ...]] = ("gamma",)
     moving: ClassVar[tuple[str, ...]] = ("position",)
+    least: ClassVar[dict[str, float]] = {}
 
     time_step: float
 
