@@ -259,9 +259,7 @@ class Game:
         if frames.tangents is not None:
             gradient, response = self._along_tangents(frames, cotangents)
             penalty = self.settings.classifier.penalty
-            change, natural = natural_step(
-                natural, gradient, response, penalty, state.score_gap
-            )
+            change, natural = natural_step(natural, gradient, response, penalty, state.score_gap)
             # what the data ask for, whether or not it is frozen
             _, pull = jax.jvp(self._log_d0, (logs,), (self._changes(logs, change, ()),))
             changes = self._changes(logs, change, self.freeze)
