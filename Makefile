@@ -10,12 +10,12 @@ endif
 overlay = presets/$(PRESET).yaml
 endif
 
-.PHONY: figures test test-fast bench test-slurm test-conda drill-kill drill-time-limit
+.PHONY: environment figures test test-fast bench test-slurm test-conda drill-kill drill-time-limit
 
-figures: .venv/installed
+figures: environment
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
 
-test: .venv/installed
+test: environment
 	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 # two minutes on one core: all that neither simulates nor compiles, which leaves imports, config,
@@ -24,29 +24,27 @@ FAST = test_layers.py workflow/test_config.py workflow/test_schema.py workflow/t
        workflow/test_reruns.py runtime/test_environments.py runtime/test_workers.py sites \
        observables summary plotting systems/test_cards.py systems/test_own_trajectory.py
 
-test-fast: .venv/installed
+test-fast: environment
 	.venv/bin/pytest $(addprefix tests/,$(FAST))
 
-bench: .venv/installed
+bench: environment
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)
 
 # needs root and Debian's Slurm, says so where it cannot run
-test-slurm: .venv/installed
+test-slurm: environment
 	tests/slurm/run.sh check_smoke.py
 
 # needs conda; makes the environments of the rules
-test-conda: .venv/installed
+test-conda: environment
 	.venv/bin/pytest tests/conda/check_environments.py
 
 # drills of an hour or less, their outcome is in docs/reliability.md
-drill-kill: .venv/installed
+drill-kill: environment
 	.venv/bin/python tests/drills/kill.py $$(mktemp -d)
 
-drill-time-limit: .venv/installed
+drill-time-limit: environment
 	tests/slurm/run.sh check_time_limit.py
 
-.venv/installed: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is Python %d.%d; 3.11 or newer is needed, give its name: make PYTHON=python3.12" % sys.version_info[:2])'
-	$(PYTHON) -m venv --clear .venv
-	.venv/bin/pip install --require-hashes -r requirements.lock
-	touch $@
+# decided by the lock's hash; an environment in use is left alone
+environment:
+	@$(PYTHON) envs/venv.py

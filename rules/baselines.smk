@@ -47,8 +47,12 @@ rule baseline:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
         potential_settings=lambda wildcards: CARDS[wildcards.system].potential,
-        training=lookup(dpath="systems/{system}/training", within=config),
-        baselines=lookup(dpath="systems/{system}/baselines", within=config),
+        training=lambda wildcards: reads.of_baseline(
+            config["systems"][wildcards.system]["training"], wildcards.method
+        ),
+        baselines=lambda wildcards: reads.of_fitting(
+            config["systems"][wildcards.system]["baselines"], wildcards.method
+        ),
         dynamics=BASELINE_DYNAMICS,
         device=config["device"],
         # not an output: snakemake removes the outputs of a job that was killed

@@ -4,7 +4,9 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+# the folder of this workflow: where another imports it as a module, workflow.basedir is the other's
+HERE = Path(workflow.current_basedir).parent
+sys.path.insert(0, str(HERE / "scripts"))
 
 from dynmatch.dynamics.registry import DYNAMICS, dynamics_of
 from dynmatch.errors import DynmatchError
@@ -27,6 +29,7 @@ from dynmatch.runtime.source_closure import closure, imports
 from dynmatch.summary import verdicts
 from dynmatch.systems import registry as kinds
 from dynmatch.systems.base import baselines_of
+from dynmatch.training import reads
 from dynmatch.training.classifiers.registry import CLASSIFIERS
 from dynmatch.workflow.config import check_writable, complete, models_of, seeds_of
 from dynmatch.workflow.devices import check_gpu, gpus_here, on_gpu
@@ -78,7 +81,7 @@ def library(script, *modules):
 
     The script is among them because snakemake compares inputs by content, but scripts by time.
     """
-    path = Path(workflow.basedir) / "scripts" / f"{script}.py"
+    path = HERE / "scripts" / f"{script}.py"
     return [os.path.relpath(file) for file in (path, *closure(imports(path).union(modules)))]
 
 
@@ -135,7 +138,7 @@ def validation_memory(wildcards, input):
 
 def shipped(path):
     """A file from the working directory or, where there is none, one that comes with the workflow."""
-    return path if os.path.exists(path) else os.path.relpath(Path(workflow.basedir) / path)
+    return path if os.path.exists(path) else os.path.relpath(HERE / path)
 
 
 def check_devices():

@@ -3,9 +3,7 @@ rule figure:
         unpack(figure_tables),
         verdicts="<results>/summary.csv",
         code=lambda wildcards: library("figures", FIGURES[wildcards.figure].module),
-        style=os.path.relpath(
-            Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"
-        ),
+        style=os.path.relpath(HERE / "scripts/dynmatch/plotting/dynmatch.mplstyle"),
     output:
         pdf="<results>/figures/{system}_{figure}.pdf",
         png=report(
@@ -53,9 +51,7 @@ rule snapshot:
         f"{TRAINED[wildcards.system][-1]}/seed-{config['seeds'][0]}/trajectory.h5",
         verdicts="<results>/summary.csv",
         code=library("snapshot"),
-        style=os.path.relpath(
-            Path(workflow.basedir) / "scripts/dynmatch/plotting/dynmatch.mplstyle"
-        ),
+        style=os.path.relpath(HERE / "scripts/dynmatch/plotting/dynmatch.mplstyle"),
     output:
         pdf="<results>/figures/{system}_snapshot.pdf",
         png=report(

@@ -28,7 +28,9 @@ rule training:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         potential=lookup(dpath="systems/{system}/potential", within=config),
         potential_settings=lambda wildcards: CARDS[wildcards.system].potential,
-        training=lookup(dpath="systems/{system}/training", within=config),
+        training=lambda wildcards: reads.of_model(
+            config["systems"][wildcards.system]["training"], wildcards.model
+        ),
         mapping=lambda wildcards: CARDS[wildcards.system].mapping(
             config["systems"][wildcards.system]
         ),

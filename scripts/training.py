@@ -57,7 +57,9 @@ def main(snakemake) -> None:
         "config_sha256": hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest(),
     }
     save(snakemake.output.model, snakemake.output.arrays, trained.model, topology, record)
-    shutil.rmtree(params.checkpoint, ignore_errors=True)
+    if trained.ended_by != "minutes":
+        # one that was cut off continues from there when it is given more minutes
+        shutil.rmtree(params.checkpoint, ignore_errors=True)
 
 
 def git_commit() -> str | None:

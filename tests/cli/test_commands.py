@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from dynmatch.cli.main import main
@@ -11,6 +10,7 @@ from dynmatch.cli.registry import COMMANDS
 from dynmatch.model_file import load, save
 from dynmatch.runtime.source_closure import LIBRARY
 from dynmatch.sites import trajectory
+from dynmatch.training.train import Trained
 from tests.helpers.models import grid, soft_model
 
 SETTINGS = """
@@ -92,23 +92,28 @@ def test_export_writes_the_files_of_an_engine(files, tmp_path, capsys):
     assert (tmp_path / "run_openmm.py").exists()
 
 
-def test_train_writes_a_model(files, tmp_path, capsys):
+def test_train_hands_on_what_it_was_given_and_writes_the_model(
+    files, tmp_path, capsys, monkeypatch
+):
+    """Trainings themselves are tested by their own."""
     (tmp_path / "settings.yaml").write_text(SETTINGS)
-    start = grid(4, 1.25)
-    noise = np.random.default_rng(1).normal(0, 0.02, (200, 64, 3)).cumsum(0)
-    walk = trajectory.SiteTrajectory(
-        (start.positions[:1] + 0.2 * noise).astype(np.float32),
-        0.1 * np.arange(200),
-        start.masses,
-        start.topology,
-        start.box,
-    )
-    trajectory.write(tmp_path / "walk.h5", walk)
-    words = ["train", tmp_path / "walk.h5", tmp_path / "bd", "--dynamics", "bd"]
-    words += ["--temperature", "300", "--settings", tmp_path / "settings.yaml"]
+    given = []
+
+    def trained(*words):
+        given.extend(words[1:])
+        return Trained(soft_model("bd"), [{"update": 1}], [], "updates", "ok", 0.1)
+
+    monkeypatch.setattr("dynmatch.training.train.train", trained)
+    words = ["train", files / "start.h5", tmp_path / "bd", "--dynamics", "bd", "--seed", "3"]
+    words += ["--temperature", "310", "--settings", tmp_path / "settings.yaml"]
     assert main(list(map(str, words))) == 0
+    dynamics, temperature, potential, training, seed, folder = given
+    assert (dynamics, temperature, seed) == ("bd", 310.0, 3)
+    assert (potential.pair_basis, potential.hidden) == (12, ())
+    assert (training.lags, training.start.updates) == ((0.1,), 1)
+    assert folder == tmp_path / "bd/checkpoint"
     assert load(tmp_path / "bd/model.yaml").equation.name == "bd"
-    assert "1 updates" in capsys.readouterr().out
+    assert "ok, 1 updates" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "bd").iterdir()} == {
         "model.yaml",
         "model.npz",

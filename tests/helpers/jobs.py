@@ -37,14 +37,15 @@ OWN_FILES = ("topology.pdb", "run-1.xtc", "run-2.xtc")
 
 @dataclass(frozen=True)
 class Job:
-    """A job: rule, wildcards, script, name of its conda environment, message, and the files of the
-    workflow among its inputs, relative to scripts/."""
+    """A job: rule, wildcards, script, name of its conda environment, message, parameters as JSON,
+    and the files of the workflow among its inputs, relative to scripts/."""
 
     rule: str
     wildcards: dict[str, str]
     script: str
     environment: str
     message: str
+    params: str
     code: frozenset[str]
 
 
@@ -111,6 +112,7 @@ def listed(snakefile: Path, folder: Path, configfiles: list[Path]) -> list[dict]
                 "script": Path(job.rule.script).name,
                 "environment": Path(job.rule.conda_env).name,
                 "message": job.message,
+                "params": json.dumps(dict(job.params.items()), default=str, sort_keys=True),
                 "code": [
                     str(file.relative_to(scripts)) for file in files if scripts in file.parents
                 ],
