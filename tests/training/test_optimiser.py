@@ -111,15 +111,30 @@ def test_what_hardly_shows_hardly_moves_and_nothing_moves_far():
     spread = np.zeros((2, 2, 2))
     spread[0, 0, 0], spread[1, 1, 1] = 1.0, np.sqrt(DAMPING / 20)
     small, mean = 0.5 * DAMPING / 20, 0.25
+
+    def damped(damping):
+        return 4 / 3 * 1e-5 * small / (small**2 + (damping * mean) ** 2)
+
     for gradient, gap, expected in (
-        (1e-5, 0.0, 4 / 3 * 1e-5 / (small + DAMPING * mean)),
-        (1e-5, 0.4, 4 / 3 * 1e-5 / (small + (DAMPING + 0.4 * CAUTION) * mean)),
+        (1e-5, 0.0, damped(DAMPING)),
+        (1e-5, 0.4, damped(DAMPING + 0.4 * CAUTION)),
         (1.0, 0.0, TRUST),
     ):
         gradient = jnp.array([0.0, gradient])
         step, _ = natural_step(start(2, 2), gradient, response_of(spread), 1.0, gap)
         assert float(step.change[1]) == pytest.approx(expected, rel=0.01)
         assert float(step.change[0]) == 0.0
+
+
+def test_what_does_not_show_does_not_move():
+    """One lag, friction and mass: their responses are one number each, and the metric has rank 1.
+    What the gradient has across it is noise."""
+    spread = np.array([1.0, -0.03]).reshape(2, 1, 1)
+    gradient = jnp.array([0.01, 0.002])
+    step, _ = natural_step(start(2, 1), gradient, response_of(spread), 1.0, 0.0)
+    direction = np.array([-0.03, -1.0]) / np.hypot(0.03, 1.0)
+    for found in step:
+        assert abs(found @ direction) < 1e-3 * np.linalg.norm(found)
 
 
 def test_sampling_noise_of_a_response_does_not_make_it_look_large():

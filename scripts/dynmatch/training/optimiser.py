@@ -15,9 +15,9 @@ from dynmatch.training.classifiers.base import Standard
 
 WARM_UP = 15
 """Updates over which the rates of the generator rise."""
-DAMPING = 0.002
-"""Of the metric of the dynamics, relative to its mean eigenvalue: what hardly shows in the windows
-moves hardly."""
+DAMPING = 0.005
+"""Of the metric of the dynamics, relative to its mean eigenvalue: what shows less in the windows
+moves hardly, and what does not show at all does not move."""
 TRUST = 1.0
 """The longest step of the logarithms that is believed, before it is multiplied by the rate."""
 CAUTION = 0.5
@@ -107,9 +107,13 @@ def natural_step(
     values, vectors = jnp.linalg.eigh(response.metric())
     size, values = jnp.mean(values) + 1e-12, jnp.maximum(values, 0.0)
     along = 4 * penalty / 3 * (vectors.T @ gradient)
-    newton = along / (values + DAMPING * size)
-    careful = along / (values + (DAMPING + CAUTION * jnp.maximum(gap, 0.0)) * size)
-    step = Step(vectors @ jnp.clip(careful, -TRUST, TRUST), vectors @ newton)
+
+    def damped(damping):
+        # 1/values where they are large, and 0 where they are 0: there the gradient is noise alone
+        return along * values / (values**2 + (damping * size) ** 2)
+
+    careful = damped(DAMPING + CAUTION * jnp.maximum(gap, 0.0))
+    step = Step(vectors @ jnp.clip(careful, -TRUST, TRUST), vectors @ damped(DAMPING))
     return step, NaturalState(count, response)
 
 
