@@ -50,8 +50,9 @@ rule baseline:
         training=lambda wildcards: reads.of_baseline(
             config["systems"][wildcards.system]["training"], wildcards.method
         ),
-        updates=lookup(dpath="systems/{system}/baselines/updates", within=config),
-        thermostat=lookup(dpath="systems/{system}/baselines/thermostat", within=config),
+        baselines=lambda wildcards: reads.of_fitting(
+            config["systems"][wildcards.system]["baselines"], wildcards.method
+        ),
         dynamics=BASELINE_DYNAMICS,
         device=config["device"],
         # not an output: snakemake removes the outputs of a job that was killed

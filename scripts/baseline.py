@@ -17,7 +17,7 @@ def main(snakemake) -> None:
     from dynmatch.dynamics.initial import einstein_friction, mean_mass
     from dynmatch.model_file import save
     from dynmatch.runtime.names import named
-    from dynmatch.settings import TrainingSettings
+    from dynmatch.settings import BaselineSettings, TrainingSettings
     from dynmatch.sites.holdout import training_part
     from dynmatch.sites.trajectory import read
     from dynmatch.training.baselines import fit, with_dynamics
@@ -25,13 +25,14 @@ def main(snakemake) -> None:
 
     trajectory = training_part(read(snakemake.input.projected, velocities=False))
     training = TrainingSettings.of(params.training)
+    baselines = BaselineSettings.of(params.baselines)
     model, history, minutes = fit(
         wildcards.method,
         trajectory,
         params.temperature,
         named(params.potential_settings).of(params.potential),
         training,
-        params.updates,
+        baselines,
         int(wildcards.seed),
         params.checkpoint,
     )
@@ -44,7 +45,7 @@ def main(snakemake) -> None:
             dynamics,
             mean_mass(trajectory),
             friction,
-            params.thermostat,
+            baselines.thermostat,
             training,
         )
         record = {

@@ -22,6 +22,7 @@ def main(snakemake) -> None:
             f"{system}.observables.shell_cutoff": params.shell_cutoff,
         },
         periodic=params.periodic,
+        box=params.box,
         where=f"{system}.reference",
     )
     counts = Counter(sites.topology.names)

@@ -17,7 +17,7 @@ def main(snakemake) -> None:
         f"{model.label} model": snapshot.sites(modelled, model.color),
     }
     with style.applied():
-        figure = snapshot.snapshot(panels, reference.unitcell_lengths[0])
+        figure = snapshot.snapshot(panels, snapshot.box_of(reference))
         verdict = verdicts(given.verdicts)[snakemake.wildcards.system, snakemake.params.model]
         style.warn(figure, [f"{model.label}: {verdict}"] * (verdict != OK))
         style.save(figure, snakemake.output.pdf, snakemake.output.png)

@@ -24,6 +24,7 @@ rule own_projection:
         frame_spacing=lookup(dpath="systems/{system}/reference/frame_spacing", within=config),
         sites=lookup(dpath="systems/{system}/reference/sites", within=config),
         periodic=lookup(dpath="systems/{system}/reference/periodic", within=config),
+        box=lookup(dpath="systems/{system}/reference/box", within=config),
         cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config),
         shell_cutoff=lookup(dpath="systems/{system}/observables/shell_cutoff", within=config),
     message:

@@ -24,7 +24,8 @@ class TrainedModel:
     def energy(
         self, positions: np.ndarray, box: np.ndarray, topology: SiteTopology | None = None
     ) -> float:
-        """Potential energy, kJ/mol, of positions (N, 3) in a periodic box (3,), both nm.
+        """Potential energy, kJ/mol, of positions (N, 3) in a periodic box, both nm: edges
+        (3,) or vectors (3, 3), the first along x and the second in the xy plane.
 
         `topology` is that of the sites; all are of the only type where it is not given.
         """

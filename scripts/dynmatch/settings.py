@@ -68,22 +68,12 @@ class MoleculePotentialSettings(Settings):
 
 
 @dataclass(frozen=True)
-class StartRates(Settings):
-    """`training.start.rates`, of Adam: the pair term's coefficients, its radial functions, and the
-    three-body network."""
-
-    pair: float = 0.03
-    radial: float = 0.03
-    network: float = 0.015
-
-
-@dataclass(frozen=True)
 class StartSettings(Settings):
     """`training.start`, the structural start by relative entropy."""
 
-    updates: int = 1000
+    updates: int = 400
     replicas: int = 4
-    rates: StartRates = field(default_factory=StartRates)
+    rate: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,7 @@ class Rates(Settings):
     pair: float = 0.0002
     radial: float = 0.0002
     network: float = 0.00003
-    dynamics: float = 0.05
+    dynamics: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -142,10 +132,10 @@ class MemorySettings(Settings):
     time_step: float = 0.01
     exponentials: int = 2
     cosines: int = 1
-    lags: tuple[float, ...] = (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 4.88)
+    lags: tuple[float, ...] = 4 * (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
     smoothing: float = 0.0
     windows: int | None = 8
-    updates: int | None = 200
+    updates: int | None = 120
 
 
 @dataclass(frozen=True)
@@ -179,6 +169,16 @@ class TrainingSettings(Settings):
 
 
 @dataclass(frozen=True)
+class ForceMatchingRates(Settings):
+    """`baselines.rates`, of Adam: the pair term's coefficients, the radial functions of the
+    three-body term, and its network."""
+
+    pair: float = 0.03
+    radial: float = 0.03
+    network: float = 0.015
+
+
+@dataclass(frozen=True)
 class BaselineSettings(Settings):
     """`baselines`."""
 
@@ -186,6 +186,7 @@ class BaselineSettings(Settings):
     dynamics: tuple[str, ...] = ("ld_thermostat", "ld_einstein", "bd_einstein")
     seeds: tuple[int, ...] = ()
     updates: int = 1000
+    rates: ForceMatchingRates = field(default_factory=ForceMatchingRates)
     thermostat: float = 1.0
 
 

@@ -8,7 +8,7 @@ from jax.flatten_util import ravel_pytree
 
 from dynmatch.bottom_up import force_matching
 from dynmatch.errors import DynmatchError
-from dynmatch.settings import StartRates
+from dynmatch.settings import ForceMatchingRates
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.helpers.fluids import fluid, jittered_lattice, random_parameters
@@ -74,7 +74,7 @@ def test_forces_are_those_of_the_linear_least_squares_solution(start, trajectory
         trajectory,
         3,
         updates=1500,
-        rates=StartRates(pair=0.05, radial=0.0, network=0.05),
+        rates=ForceMatchingRates(pair=0.05, radial=0.0, network=0.05),
         roughness=0.0,
         report=rows.append,
     )
@@ -98,7 +98,7 @@ def test_trajectory_without_forces_is_refused_with_what_provides_them(start, tra
             bare,
             0,
             updates=1,
-            rates=StartRates(),
+            rates=ForceMatchingRates(),
             roughness=0.0,
             report=print,
         )

@@ -3,21 +3,25 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
 
 from dynmatch.bottom_up import relative_entropy
 from dynmatch.observables.rdf import rdf
-from dynmatch.settings import StartRates
+from dynmatch.potentials import pair
+from dynmatch.potentials.sum import Potential
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import Windows
-from tests.helpers.fluids import fluid, jittered_lattice, random_parameters
+from tests.helpers.fluids import jittered_lattice, random_parameters
 
 KT = 2.5
 EDGE = 1.2
 MASS = 18.0
 SITES = independent_sites(["S"] * 27, "S")
 CORE, CUTOFF = 0.3, 0.6
-FORM = fluid(("S",), CORE, cutoff=CUTOFF, kT=KT, basis=20)
+# without three-body terms: those of degree 0 are pair terms as well
+FORM = Potential((pair.Form(("S",), CUTOFF, KT, 20, (CORE,)),), ("S",), KT)
 
 
 def known_energy(r: np.ndarray) -> np.ndarray:
@@ -86,9 +90,9 @@ def test_known_pair_potential_is_recovered_from_monte_carlo_samples():
         data,
         np.array([MASS]),
         3,
-        updates=200,
+        updates=100,
         replicas=8,
-        rates=StartRates(pair=0.05, radial=0.0, network=0.0),
+        rate=0.1,
         roughness=1e-3,
         report=rows.append,
     )
@@ -104,19 +108,33 @@ def test_its_gradient_is_the_difference_of_mean_energy_gradients(quick_compilati
     frames = np.stack([jittered_lattice(rng, EDGE, 0.05) for _ in range(8)]).astype(np.float32)
     samples = trajectory_of(frames)
     data = Windows(samples, np.array([0]), 1, np.arange(8), np.arange(1))
-    descent = relative_entropy.Descent.of(
-        FORM, SITES, data, np.array([MASS]), StartRates(), updates=5, roughness=0.3
-    )
+    descent = relative_entropy.Descent.of(FORM, SITES, data, np.array([MASS]), roughness=0.3)
     parameters = random_parameters(FORM, 4, 0.2)
 
-    def gradient(function):
-        return np.asarray(jax.grad(function)(parameters)["pair"], np.float64)
+    def slope(function):
+        return np.asarray(ravel_pytree(jax.grad(function)(parameters))[0], np.float64)
 
     def energy(x):
         box = jnp.asarray(samples.box, jnp.float32)
-        return gradient(lambda p: FORM.energy(FORM.tabulate(p), jnp.asarray(x), box, SITES))
+        return slope(lambda p: FORM.energy(FORM.tabulate(p), jnp.asarray(x), box, SITES)) / KT
 
-    reference, generated = (np.mean([energy(x) for x in part], 0) for part in np.split(frames, 2))
-    expected = (reference - generated) / KT + 0.3 * gradient(FORM.roughness)
-    found = gradient(lambda p: descent.loss(p, *map(jnp.asarray, np.split(frames, 2))))
+    reference, generated = (np.array([energy(x) for x in part]) for part in np.split(frames, 2))
+    expected = reference.mean(0) - generated.mean(0) + 0.3 * slope(FORM.roughness)
+    seen, made = map(jnp.asarray, np.split(frames, 2))
+    known = descent.slopes(parameters, seen)
+    np.testing.assert_allclose(known, reference, atol=1e-4 * np.abs(reference).max())
+    found = descent.gradient(parameters, known, made)
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_newtons_step_ends_a_quadratic_and_is_bounded():
+    """The relative entropy of a Gaussian of known covariance: from the mean that it is off by."""
+    rng = np.random.default_rng(1)
+    slopes = rng.normal(size=(4000, 3)) @ np.diag([1.0, 3.0, 0.5])
+    hessian = relative_entropy.Hessian.start(3).after(jnp.asarray(slopes, jnp.float32))
+    off = np.array([0.02, -0.01, 0.1])
+    gradient = jnp.asarray(np.cov(slopes.T) @ off, jnp.float32)
+    np.testing.assert_allclose(hessian.step(gradient), -off, rtol=0.01, atol=0.05 * 0.1)
+    far = np.asarray(hessian.step(1e4 * gradient), np.float64)
+    length = np.sqrt(far @ np.cov(slopes.T) @ far / 3)
+    assert length == pytest.approx(1.0, rel=0.1)

@@ -45,6 +45,25 @@ def test_molecules_are_moved_whole_into_the_box():
     np.testing.assert_allclose(lengths, np.tile([0.1, np.hypot(0.03, 0.09)], 20), atol=1e-5)
 
 
+def test_a_triclinic_box_is_drawn_about_its_sites():
+    """Sites on its corners are the corners of the outline."""
+    vectors = np.array([[1.2, 0, 0], [0.4, 1.3, 0], [-0.3, 0.5, 1.4]])
+    corners = np.stack(np.unravel_index(np.arange(8), (2, 2, 2)), 1)
+    frame = mdtraj.Trajectory(
+        (corners @ vectors + 2 * vectors[1] - vectors[2])[None],
+        independent_sites("W" * 8, "SOL").to_mdtraj(),
+    )
+    frame.unitcell_vectors = vectors[None]
+    box = snapshot.box_of(frame)
+    np.testing.assert_allclose(box, vectors, atol=1e-6)
+    parts = snapshot.sites(frame, "k").positions @ np.linalg.inv(vectors)
+    np.testing.assert_allclose(parts, parts.round(), atol=1e-5)
+    ends, _ = snapshot._outline(box)
+    seen = snapshot.view(corners @ vectors - vectors.sum(0) / 2)[:, :2]
+    apart = np.linalg.norm(ends.reshape(-1, 1, 2) - seen, axis=-1).min(1)
+    np.testing.assert_allclose(apart, 0, atol=1e-6)
+
+
 def test_the_view_is_a_rotation():
     turned = snapshot.view(np.eye(3))
     np.testing.assert_allclose(turned @ turned.T, np.eye(3), atol=1e-12)

@@ -18,7 +18,7 @@ from dynmatch.potentials import registry
 from dynmatch.potentials.base import Term
 from dynmatch.potentials.bonded import Kind
 from dynmatch.potentials.sum import Potential, of_record
-from dynmatch.settings import Rates, StartRates
+from dynmatch.settings import ForceMatchingRates, Rates
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.training.classifiers.registry import CLASSIFIERS
 from tests.helpers import molecules
@@ -161,7 +161,7 @@ def test_its_groups_are_those_of_its_parameters_and_each_has_a_learning_rate(exa
     assert tuple(example.term.initialise(jax.random.key(0))) == example.term.groups
     for group in example.term.groups:
         assert hasattr(Rates(), group)
-        assert hasattr(StartRates(), group)
+        assert hasattr(ForceMatchingRates(), group)
 
 
 def test_what_it_starts_from_is_finite_and_the_same_for_the_same_key(example):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites import box as boxes
 from dynmatch.sites.mapping import map_sites, site_bonds
+from dynmatch.sites.trajectory import read, write
 from dynmatch.systems.trajectory.projection import project_own
 
 EDGE = 1.6
@@ -222,8 +224,8 @@ def without_box(frames):
     frames.unitcell_vectors = None
 
 
-def oblique(frames):
-    frames.unitcell_angles = np.full_like(frames.unitcell_angles, 80.0)
+def impossible(frames):
+    frames.unitcell_angles = np.tile([120.0, 120.0, 130.0], (FRAMES, 1))
 
 
 def breathing(frames):
@@ -251,8 +253,8 @@ def broken(frames):
 
 FILE_MISTAKES = {
     "no box": (without_box, "run.h5: has no box; write the trajectory in a format that keeps it"),
-    "oblique box": (oblique, r"run.h5: its box has angles of .*80.*; only rectangular boxes"),
-    "changing box": (breathing, "run.h5: the box changes; take a trajectory at constant volume"),
+    "no such box": (impossible, r"run.h5: its box has angles of .*130.* which no box has"),
+    "changing box": (breathing, r"reference.box: the box changes, .* of 2.8 %.* set it to scale"),
     "gap": (gap, "run.h5: frames are missing or repeated after 1.9 ps, .* from 0.1 to 1.1 ps"),
     "Angstrom": (angstrom, "run.h5: the nearest neighbour of an atom is 1.* nm away on average"),
     "another order": (reordered, "run.h5: atoms that the topology bonds are .* in another order"),
@@ -304,7 +306,7 @@ def test_boxes_that_differ_between_files(files, tmp_path):
     frames, _ = trajectory()
     frames.unitcell_lengths = 1.1 * frames.unitcell_lengths
     frames.save(str(tmp_path / "other.h5"))
-    with pytest.raises(DynmatchError, match=r"other.h5: its box, .* is not that of .*run.h5"):
+    with pytest.raises(DynmatchError, match=r"reference.box: the box changes, .* of 4.8 %, "):
         project(files[0], "run.h5", tmp_path / "other.h5")
 
 
@@ -322,3 +324,67 @@ def test_times_in_other_units(spacing, step, expected, tmp_path):
     frames.save(str(tmp_path / "run.dcd"))
     with pytest.raises(DynmatchError, match=expected):
         project(tmp_path, "run.dcd", spacing=spacing)
+
+
+def in_a_crystal(box: np.ndarray, breath: np.ndarray) -> tuple[mdtraj.Trajectory, np.ndarray]:
+    """Molecules that walk in units of the box's vectors, while these change by the factors `breath`
+    (F,); and their walk (F, M, 3) in these units."""
+    frames, _ = trajectory(step=0.0)
+    walk = np.cumsum(np.random.default_rng(3).normal(0, 0.012, (FRAMES, MOLECULES, 3)), 0)
+    parts = frames.xyz.astype(np.float64) / EDGE + np.repeat(walk, 4, axis=1)
+    vectors = breath[:, None, None] * box
+    frames.unitcell_vectors = vectors
+    frames.xyz = np.mod(parts, 1.0) @ vectors
+    return frames, walk
+
+
+OBLIQUE = EDGE * np.array([[1.1, 0, 0], [0.4, 1.0, 0], [0.55, 0.4, 1.0]])
+
+
+@pytest.mark.parametrize("box", [EDGE * np.eye(3), OBLIQUE], ids=["cube", "oblique"])
+@pytest.mark.parametrize(("depth", "key"), [(0.0, "mean"), (0.005, "mean"), (0.04, "scale")])
+def test_a_breathing_crystal_is_still_in_the_mean_box(box, depth, key, tmp_path, caplog):
+    """Affine motion is taken off exactly: what is left is the walk, in the mean box."""
+    breath = 1 + depth * np.sin(2 * np.pi * np.arange(FRAMES) / FRAMES)
+    frames, walk = in_a_crystal(box, breath)
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames.save(str(tmp_path / "run.h5"))
+    with caplog.at_level(logging.INFO):
+        sites = project(tmp_path, "run.h5", box=key)
+    np.testing.assert_allclose(boxes.matrix(sites.box), box, rtol=1e-5, atol=1e-6)
+    moved = sites.positions - sites.positions[0]
+    expected = np.repeat((walk - walk[0]) @ box, 2, axis=1)
+    np.testing.assert_allclose(moved, expected, atol=2e-5)
+    bonds = np.linalg.norm(sites.positions[:, 1::2] - sites.positions[:, ::2], axis=-1)
+    assert np.ptp(bonds, axis=0).max() < 1e-5
+    write(tmp_path / "sites.h5", sites)
+    kept = read(tmp_path / "sites.h5")
+    np.testing.assert_allclose(kept.box, sites.box, rtol=1e-7)
+    if depth:
+        np.testing.assert_allclose(sites.scale, 1 / breath, rtol=1e-5)
+        np.testing.assert_array_equal(kept.scale, sites.scale)
+        assert "are scaled to its mean, by factors from" in caplog.text
+    else:
+        assert sites.scale is None
+        assert kept.scale is None
+        assert "scaled" not in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["h5", "xtc", "trr", "dcd", "nc", "lammpstrj"])
+def test_oblique_boxes_are_read_from_every_format(suffix, tmp_path):
+    """A dodecahedron, whose third vector lies at half of the others, in which molecules walk."""
+    vectors = EDGE * np.array([[1.2, 0, 0], [0, 1.2, 0], [0.6, 0.6, 1.2 / np.sqrt(2)]])
+    rng = np.random.default_rng(2)
+    frames, _ = trajectory(step=0.0)
+    parts = frames.xyz.astype(np.float64) / EDGE @ vectors
+    walk = np.cumsum(rng.normal(0, 0.02, (FRAMES, MOLECULES, 1, 3)), 0)
+    whole = parts + np.repeat(walk, 4, axis=2).reshape(FRAMES, -1, 3)
+    frames.unitcell_vectors = np.tile(vectors, (FRAMES, 1, 1))
+    frames.xyz = boxes.wrap(whole, vectors)
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames.save(str(tmp_path / f"run.{suffix}"))
+    sites = project(tmp_path, f"run.{suffix}", sites=[])
+    np.testing.assert_allclose(boxes.matrix(sites.box), vectors, atol=1e-5)
+    np.testing.assert_allclose(
+        sites.positions - sites.positions[0], walk[:, :, 0] - walk[0, :, 0], atol=3e-3
+    )

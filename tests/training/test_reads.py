@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynmatch.settings import BrownianSettings, Settings, TrainingSettings
+from dynmatch.settings import BaselineSettings, BrownianSettings, Settings, TrainingSettings
 from dynmatch.training import baselines, reads
 from tests.helpers.models import grid, soft_model
 
@@ -37,15 +37,23 @@ def test_a_baseline_reads_the_keys_that_it_is_given(monkeypatch, method):
         monkeypatch.setattr(room, "minimise", lambda *_, **settings: found.update(settings))
     seen: set[str] = set()
     watched = Watched(TrainingSettings(), seen)
-    fitted, *_ = baselines.fit(method, start, 300.0, None, watched, 1, 1, "")
+    fitted, *_ = baselines.fit(method, start, 300.0, None, watched, BaselineSettings(), 1, "")
     for dynamics in baselines.DYNAMICS:
         baselines.with_dynamics(fitted, dynamics, np.ones(1), np.ones(1), 1.0, watched)
-    assert {"updates", "rates"} <= found.keys()
+    assert "updates" in found
     given = TrainingSettings.of(reads.of_baseline(STARTED, method))
-    assert {key for key in seen if not key.startswith("start.rates")} <= set(
+    given_whole = {"start"} & set(reads.BASELINES[method])
+    assert {key for key in seen if key.split(".")[0] not in given_whole} <= set(
         reads.BASELINES[method]
     )
     assert given == TrainingSettings()
+
+
+def test_the_updates_of_force_matching_are_its_own():
+    section = BaselineSettings().section()
+    assert reads.of_fitting(section, "fm").keys() == {"updates", "rates", "thermostat"}
+    for method in ("rem", "static"):
+        assert reads.of_fitting(section, method) == {"thermostat": section["thermostat"]}
 
 
 @pytest.mark.parametrize("method", ["fm", "rem", "static"])

@@ -153,5 +153,5 @@ def test_a_model_that_cannot_match_all_lags_weighs_them_as_the_classifier_sees_t
     expected = np.trace(model) / np.trace(model @ model)
     assert expected / d0 == pytest.approx(0.42, abs=0.01)
     start = {"gamma": [gamma], "alpha": 1.0}
-    found = play("bd", langevin_motion(gamma, mass), lags.tolist(), start, 80, 0.15)
+    found = play("bd", langevin_motion(gamma, mass), lags.tolist(), start, 80, 0.4)
     assert found["d0_nm2_per_ps"] == pytest.approx(expected, rel=0.1)

@@ -15,14 +15,27 @@ import numpy as np
 import optax
 from jax import Array, lax
 
-from dynmatch.bottom_up.adam import descend, optimiser
+from dynmatch.bottom_up.descent import descend
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials.sum import Potential
-from dynmatch.settings import StartRates
+from dynmatch.settings import ForceMatchingRates
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
 FRAMES_PER_UPDATE = 16
+
+
+def optimiser(
+    potential: Potential, rates: ForceMatchingRates, updates: int
+) -> optax.GradientTransformation:
+    """Adam with a rate for each group of parameters, which decays on a cosine to a hundredth."""
+
+    def adam(rate):
+        schedule = optax.cosine_decay_schedule(rate, updates, alpha=0.01)
+        return optax.chain(optax.clip_by_global_norm(10.0), optax.adam(schedule, b1=0.8, b2=0.99))
+
+    groups = {name: adam(getattr(rates, name)) for name in potential.groups}
+    return optax.partition(groups, dict(zip(groups, groups, strict=True)))
 
 
 def residual(
@@ -45,14 +58,14 @@ def minimise(
     seed: int,
     *,
     updates: int,
-    rates: StartRates,
+    rates: ForceMatchingRates,
     roughness: float,
     report: Callable[[dict], None],
 ) -> dict:
     """Parameters after `updates` steps of Adam on random frames.
 
-    `report` gets rows with a `force_error` (see `adam.descend`): sqrt(chi^2), kJ/mol/nm, most of it
-    the fluctuation of f that no potential can follow.
+    `report` gets rows with a `force_error` (see `descent.descend`): sqrt(chi^2), kJ/mol/nm, most of
+    it the fluctuation of f that no potential can follow.
 
     Raises DynmatchError when the trajectory has no forces.
     """

@@ -5,25 +5,30 @@ Relative-entropy minimisation (Shell 2008, doi:10.1063/1.2992060) with respect t
     dS/dtheta = beta ( <dU/dtheta>_AA - <dU/dtheta>_CG )
 
 The coarse-grained average is over persistent Langevin replicas that follow the changing potential.
+
+Steps are those of the natural gradient. The Hessian of S is beta^2 Cov(dU/dtheta), but for a term
+that is zero for a linear potential at the end (A. Chaimovich and M. S. Shell, J. Chem. Phys. 134,
+094112 (2011), doi:10.1063/1.3557038). Coefficients of pairs and triplets are strongly correlated:
+its eigenvalues span four orders of magnitude, and a rate for each leaves the angles behind.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jax import lax, random
+from jax import Array, lax, random
+from jax.flatten_util import ravel_pytree
 
-from dynmatch.bottom_up.adam import descend, optimiser
+from dynmatch.bottom_up.descent import descend
 from dynmatch.dynamics import rollout
 from dynmatch.dynamics.langevin import Equation as Langevin
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials.sum import Potential
-from dynmatch.settings import StartRates
+from dynmatch.sites.box import hashable, heights, minimum_image, volume
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.windows import Windows
 
@@ -34,6 +39,12 @@ COLLISION_RATE = 5.0
 FRAMES_PER_UPDATE = 32
 MARGIN = 1.6
 """For neighbours of a site, over the most in the reference: the first potential is rough."""
+DAMPING = 1e-4
+"""Of the Hessian, relative to its mean eigenvalue."""
+MEMORY = 0.98
+"""Weight of the past in the Hessian, at most."""
+WARM_UP = 15
+"""Updates over which the rate rises, while the Hessian is of few frames."""
 
 
 def minimise(
@@ -46,15 +57,18 @@ def minimise(
     *,
     updates: int,
     replicas: int,
-    rates: StartRates,
+    rate: float,
     roughness: float,
     report: Callable[[dict], None],
 ) -> dict:
-    """Parameters after `updates` steps; `report` gets rows of start.csv, see `adam.descend`.
+    """Parameters after `updates` steps; `report` gets rows of start.csv, see `descent.descend`.
 
-    `mass` (T,) of a site of each type, amu. Raises DynmatchError when a replica explodes.
+    mass  (T,) of a site of each type, amu
+    rate  the part of Newton's step that an update goes, at its highest
+
+    Raises DynmatchError when a replica explodes.
     """
-    descent = Descent.of(potential, topology, data, mass, rates, updates, roughness)
+    descent = Descent.of(potential, topology, data, mass, roughness)
     pool, drawn = data.trajectory.positions, np.random.default_rng(seed)
     positions = jnp.asarray(pool[drawn.choice(data.starts, replicas)], jnp.float32)
     states = descent.begin(random.split(random.PRNGKey(seed), replicas), parameters, positions)
@@ -62,25 +76,61 @@ def minimise(
     seen = []
 
     def update(number, parameters, carried):
-        moments, states = carried
+        hessian, states = carried
         reference = jnp.asarray(pool[drawn.choice(data.starts, FRAMES_PER_UPDATE)], jnp.float32)
-        parameters, moments, states, norm = descent.advance(parameters, moments, states, reference)
+        now = jnp.float32(rate * rate_at(number, updates))
+        parameters, hessian, states, norm = descent.advance(
+            parameters, hessian, states, reference, now
+        )
         seen.append(np.asarray(states.position))
-        return parameters, (moments, states), norm
+        return parameters, (hessian, states), norm
 
     def measure(number, norm):
         if not np.isfinite(norm):
             raise DynmatchError(
                 f"the relative-entropy minimisation broke down before update {number}: a "
-                "replica exploded or a neighbour list overflowed; lower training.start.rates"
+                "replica exploded or a neighbour list overflowed; lower training.start.rate"
             )
         latest = np.concatenate(seen)
         seen.clear()
         error = np.abs(_pair_histogram(latest, data.box, topology) - target)
         return {"rdf_error": float(np.mean(error))}
 
-    carried = descent.adam.init(parameters), states
+    carried = Hessian.start(ravel_pytree(parameters)[0].size), states
     return descend(update, parameters, carried, updates, report, measure)
+
+
+def rate_at(number: int, updates: int) -> float:
+    """Of update `number`, over the highest: it rises, and falls on the square of a cosine."""
+    return min(1.0, number / WARM_UP) * np.cos(0.5 * np.pi * number / (updates + 1)) ** 2
+
+
+class Hessian(NamedTuple):
+    """The number of updates, and the running mean of beta^2 Cov(dU/dtheta), (P, P)."""
+
+    count: Array
+    covariance: Array
+
+    @classmethod
+    def start(cls, size: int) -> "Hessian":
+        return cls(jnp.int32(0), jnp.zeros((size, size), jnp.float32))
+
+    def after(self, slopes: Array) -> "Hessian":
+        """With the slopes (F, P) of the energies of more frames, in kB T."""
+        count = self.count + 1
+        keep = jnp.minimum(MEMORY, 1 - 1 / count)
+        deviations = slopes - jnp.mean(slopes, 0)
+        covariance = deviations.T @ deviations / (len(slopes) - 1)
+        return Hessian(count, keep * self.covariance + (1 - keep) * covariance)
+
+    def step(self, gradient: Array) -> Array:
+        """Newton's step (P,), but not longer than one standard deviation of the energy for each
+        parameter: there the expansion that it is from ends."""
+        size = len(gradient)
+        damping = DAMPING * jnp.trace(self.covariance) / size + 1e-12
+        step = -jnp.linalg.solve(self.covariance + damping * jnp.eye(size), gradient)
+        length = jnp.sqrt(jnp.abs(jnp.dot(step, gradient)) / size)
+        return step / jnp.maximum(1.0, length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +139,11 @@ class Descent:
 
     plan       how the replicas move between two updates
     values     of their dynamics
-    adam       the optimiser
     roughness  weight of that of the potential
     """
 
     plan: rollout.RolloutPlan
-    values: dict[str, jax.Array]
-    adam: optax.GradientTransformation
+    values: dict[str, Array]
     roughness: float
 
     @classmethod
@@ -105,8 +153,6 @@ class Descent:
         topology: SiteTopology,
         data: Windows,
         mass: np.ndarray,
-        rates: StartRates,
-        updates: int,
         roughness: float,
     ) -> "Descent":
         """See `minimise`."""
@@ -115,7 +161,7 @@ class Descent:
             potential=potential,
             topology=topology,
             kT=potential.thermal_energy,
-            box=tuple(float(edge) for edge in data.box),
+            box=hashable(data.box),
             lag_steps=(STEPS_BETWEEN_UPDATES,),
         )
         values = {
@@ -124,41 +170,49 @@ class Descent:
             "mass": jnp.asarray(mass, jnp.float32),
         }
         plan = rollout.with_capacity(plan, data.some_frames(100), MARGIN)
-        return cls(plan, values, optimiser(potential, rates, updates), roughness)
+        return cls(plan, values, roughness)
 
-    def begin(self, keys: jax.Array, parameters: dict, positions: jax.Array):
+    def begin(self, keys: Array, parameters: dict, positions: Array):
         """States of replicas at positions (replicas, N, 3), nm."""
         tables = self.plan.potential.tabulate(parameters)
         start = jax.jit(rollout.start, static_argnums=0)
         return start(self.plan, self.values, tables, keys, positions)
 
     @partial(jax.jit, static_argnums=0)
-    def advance(self, parameters: dict, moments: Any, states: Any, reference: jax.Array):
-        """Parameters, moments and states after one update, with frames (F, N, 3), nm, of the
+    def advance(
+        self, parameters: dict, hessian: Hessian, states: Any, reference: Array, rate: Array
+    ):
+        """Parameters, Hessian and states after one update, with frames (F, N, 3), nm, of the
         `reference`; and the norm of the gradient."""
         tables = self.plan.potential.tabulate(parameters)
         states, frames = rollout.simulate_windows(self.plan, self.values, tables, states)
-        gradient = jax.grad(self.loss)(parameters, reference, frames.positions[:, -1])
-        steps, moments = self.adam.update(gradient, moments, parameters)
-        parameters = optax.apply_updates(parameters, steps)
-        return parameters, moments, states, optax.tree.norm(gradient)
+        known = self.slopes(parameters, reference)
+        hessian = hessian.after(known)
+        gradient = self.gradient(parameters, known, frames.positions[:, -1])
+        flat, shaped = ravel_pytree(parameters)
+        moved = shaped(flat + rate * hessian.step(gradient))
+        return moved, hessian, states, jnp.linalg.norm(gradient)
 
-    def loss(self, parameters: dict, reference: jax.Array, generated: jax.Array) -> jax.Array:
-        """Its gradient is that of the relative entropy, with the penalty on roughness."""
-        entropy = self.mean_energy(parameters, reference) - self.mean_energy(parameters, generated)
-        penalty = self.roughness * self.plan.potential.roughness(parameters)
-        return entropy / self.plan.kT + penalty
+    def gradient(self, parameters: dict, known: Array, generated: Array) -> Array:
+        """(P,) of the relative entropy, from the slopes of the reference and frames (F, N, 3), nm,
+        of the model, and of the penalty on roughness."""
+        entropy = jnp.mean(known, 0) - jnp.mean(self.slopes(parameters, generated), 0)
+        smooth, _ = ravel_pytree(jax.grad(self.plan.potential.roughness)(parameters))
+        return entropy + self.roughness * smooth
 
-    def mean_energy(self, parameters: dict, positions: jax.Array) -> jax.Array:
-        """Of frames (F, N, 3), nm, in kJ/mol."""
+    def slopes(self, parameters: dict, positions: Array) -> Array:
+        """(F, P) of the energies of frames (F, N, 3), nm, in kB T, with the parameters."""
         plan, box = self.plan, jnp.asarray(self.plan.box, jnp.float32)
-        tables = plan.potential.tabulate(parameters)
 
-        def energy(x):
+        def energy(parameters, x):
+            tables = plan.potential.tabulate(parameters)
             neighbours, fault = rollout.neighbours_of(plan, x)
             return plan.potential.energy(tables, x, box, plan.topology, neighbours) + fault
 
-        return jnp.mean(lax.map(energy, positions, batch_size=4))
+        def slope(x):
+            return ravel_pytree(jax.grad(energy)(parameters, x))[0] / plan.kT
+
+        return lax.map(slope, positions)
 
 
 def _pair_histogram(
@@ -168,11 +222,11 @@ def _pair_histogram(
     counted = np.triu(np.ones((positions.shape[1],) * 2, bool), 1)
     counted[tuple(topology.linked.T)] = False
     i, j = np.nonzero(counted)
-    edges = np.linspace(0.0, 0.5 * box.min(), bins + 1)
+    edges = np.linspace(0.0, 0.5 * heights(box).min(), bins + 1)
     counts = np.zeros(bins)
     for frame in positions:
         d = frame[i] - frame[j]
-        d -= box * np.round(d / box)
+        d[...] = minimum_image(d, box)
         counts += np.histogram(np.sqrt(np.sum(d * d, -1)), edges)[0]
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    return counts * np.prod(box) / (len(positions) * len(i) * shells)
+    return counts * volume(box) / (len(positions) * len(i) * shells)

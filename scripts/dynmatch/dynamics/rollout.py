@@ -31,6 +31,7 @@ from jax import Array, lax
 from dynmatch.dynamics.base import Equation, Values
 from dynmatch.potentials.separations import separations
 from dynmatch.potentials.sum import Potential
+from dynmatch.sites.box import minimum_image
 from dynmatch.sites.topology import SiteTopology
 
 
@@ -42,7 +43,7 @@ class RolloutPlan:
     potential   the potential's fixed part
     topology    of the sites
     kT          kJ/mol
-    box         (3,) nm
+    box         edges or vectors, nm, see `sites.box`; nested tuples
     lag_steps   steps between successive frames of a window
     mean_steps  steps up to a frame over which its mean positions are taken
     skipped     steps before the first frame, which nothing is seen of
@@ -57,7 +58,7 @@ class RolloutPlan:
     potential: Potential
     topology: SiteTopology
     kT: float
-    box: tuple[float, float, float]
+    box: tuple
     lag_steps: tuple[int, ...]
     mean_steps: int = 1
     skipped: int = 0
@@ -101,7 +102,7 @@ def with_capacity(plan: RolloutPlan, frames: np.ndarray, margin: float) -> Rollo
         most = 0
         for frame in some:
             d = frame[:, None] - frame[None]
-            d -= box * np.round(d / box)
+            d[...] = minimum_image(d, box)
             within = np.sum(np.sum(d * d, -1) < (term.reach + plan.skin) ** 2, -1) - 1
             most = max(most, int(within.max()))
         capacity.append(min(math.ceil(margin * most), frames.shape[1] - 1))

@@ -22,6 +22,7 @@ from scipy.interpolate import BSpline
 from dynmatch.export.lammps_script import ANGSTROM, KCAL, input_script, motion_of, site_mass
 from dynmatch.export.triplets import PairsAndTriplets, require_one_type, write_out
 from dynmatch.model import Model
+from dynmatch.sites.box import is_rectangular, matrix, wrap
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
 
@@ -146,8 +147,10 @@ def _line(numbers: np.ndarray) -> str:
 
 def data_file(model: Model, start: SiteTrajectory, name: str) -> str:
     """The last frame of `start` as a data file, wrapped into the box."""
-    edges = ANGSTROM * np.asarray(start.box)
-    positions = np.mod(ANGSTROM * start.positions[-1].astype(float), edges)
+    box = ANGSTROM * np.asarray(start.box)
+    vectors = matrix(box)
+    positions = wrap(ANGSTROM * start.positions[-1].astype(float), box)
+    tilt = f"{vectors[1, 0]:.9g} {vectors[2, 0]:.9g} {vectors[2, 1]:.9g} xy xz yz"
     sites = [f"{i} 1 {x:.6f} {y:.6f} {z:.6f}" for i, (x, y, z) in enumerate(positions, 1)]
     return "\n".join(
         [
@@ -155,7 +158,11 @@ def data_file(model: Model, start: SiteTrajectory, name: str) -> str:
             "",
             f"{len(sites)} atoms",
             "1 atom types",
-            *(f"0 {edge:.9g} {x}lo {x}hi" for edge, x in zip(edges, "xyz", strict=True)),
+            *(
+                f"0 {edge:.9g} {x}lo {x}hi"
+                for edge, x in zip(vectors.diagonal(), "xyz", strict=True)
+            ),
+            *([] if is_rectangular(box) else [tilt]),
             "",
             "Masses",
             "",

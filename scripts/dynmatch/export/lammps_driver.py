@@ -16,6 +16,7 @@ import numpy as np
 from dynmatch.api import load_model
 from dynmatch.errors import DynmatchError
 from dynmatch.export.lammps_script import ANGSTROM, KCAL
+from dynmatch.sites.box import reduced
 
 FIX = "model"
 """ID of the `fix external` in the input script."""
@@ -48,9 +49,11 @@ def attach(lmp, model_file: str | Path) -> None:
     model = load_model(model_file)
 
     def callback(caller, step, count, tags, x, f):
-        low, high = (np.array(edge) for edge in lmp.extract_box()[:2])
+        low, high, xy, yz, xz = lmp.extract_box()[:5]
+        box = np.diag(np.array(high) - np.array(low))
+        box[1, 0], box[2, 0], box[2, 1] = xy, xz, yz
         order = np.argsort(tags)
-        energy, forces = model.evaluate(x[order] / ANGSTROM, (high - low) / ANGSTROM)
+        energy, forces = model.evaluate(x[order] / ANGSTROM, reduced(box / ANGSTROM))
         f[order] = forces * (KCAL / ANGSTROM)
         lmp.fix_external_set_energy_global(FIX, energy * KCAL)
 

@@ -15,6 +15,7 @@ from openmm import XmlSerializer
 
 from dynmatch.export import openmm_system
 from dynmatch.model import Model
+from dynmatch.sites.box import lengths_and_angles, wrap
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
 
@@ -47,10 +48,10 @@ with open("system.xml") as file:
 FROM_MODEL = """\
 # OpenMM has no formula for the potential of this model: dynmatch computes it at every step
 model = load("../../model.yaml")
-box = [edge._value for edge in pdb.topology.getUnitCellDimensions()]
 with open("sites.json") as file:
-    sites = SiteTopology.of_record(json.load(file))
-system = openmm_system.system(model, box, sites)"""
+    record = json.load(file)
+sites = SiteTopology.of_record(record)
+system = openmm_system.system(model, record["box_nm"], sites)"""
 
 
 def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) -> list[Path]:
@@ -64,19 +65,20 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
         "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model, start.topology)),
         "run_openmm.py": script(model, name),
     }
-    texts["sites.json"] = json.dumps(start.topology.record())
+    sites = start.topology.record() | {"box_nm": np.asarray(start.box).tolist()}
+    texts["sites.json"] = json.dumps(sites)
     if openmm_system.has_formula(model):
         system = openmm_system.system(model, start.box, start.topology)
         texts["system.xml"] = XmlSerializer.serialize(system)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     positions = start.positions[-1].astype(float)
-    positions = positions - start.box * np.floor(positions / start.box)
+    lengths, angles = lengths_and_angles(start.box)
     frame = mdtraj.Trajectory(
-        positions[None],
+        wrap(positions, start.box)[None],
         start.topology.to_mdtraj(),
-        unitcell_lengths=start.box[None],
-        unitcell_angles=[[90.0] * 3],
+        unitcell_lengths=lengths[None],
+        unitcell_angles=angles[None],
     )
     with replacing(folder / "initial.pdb") as path:
         frame.save_pdb(str(path))

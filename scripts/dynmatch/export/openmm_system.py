@@ -21,6 +21,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.export.triplets import PairsAndTriplets, write_out
 from dynmatch.model import Model
 from dynmatch.simulation.calculator import Calculator
+from dynmatch.sites.box import matrix, reduced
 from dynmatch.sites.topology import SiteTopology
 
 PAIR_NODES = 2001
@@ -36,12 +37,12 @@ def has_formula(model: Model) -> bool:
 
 
 def system(model: Model, box: np.ndarray, sites: int | SiteTopology) -> openmm.System:
-    """The System of the sites of `model` in a periodic box (3,), nm: their topology, or their
-    number, where all are of its only type."""
+    """The System of the sites of `model` in a periodic box, nm (`sites.box`): their
+    topology, or their number, where all are of its only type."""
     topology = model.sites(sites) if isinstance(sites, int) else sites
     masses = motion_of(model).masses(model, topology)
     made = openmm.System()
-    made.setDefaultPeriodicBoxVectors(*np.diag(np.asarray(box, float)).tolist())
+    made.setDefaultPeriodicBoxVectors(*matrix(reduced(box)).tolist())
     for mass in masses.tolist():
         made.addParticle(mass)
     if not has_formula(model):

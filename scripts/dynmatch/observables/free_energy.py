@@ -12,6 +12,7 @@ from dynmatch.observables.frames import structure
 from dynmatch.observables.neighbours import check_cutoff, neighbours_within, products
 from dynmatch.observables.observed import Observed
 from dynmatch.observables.tetrahedral import observe_tetrahedral
+from dynmatch.sites.box import heights
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
 from dynmatch.units import BOLTZMANN
@@ -65,7 +66,7 @@ def free_energy_r_theta(
     check_cutoff(shell_cutoff, trajectory.box, "shell_cutoff")
     reach = 2 * shell_cutoff
     if trajectory.box is not None:
-        reach = min(reach, 0.5 * np.min(trajectory.box))
+        reach = min(reach, 0.5 * np.min(heights(trajectory.box)))
     counts = []
     for replica in trajectory.replicas():
         for block in block_slices(replica.n_frames):

@@ -4,40 +4,39 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.box import heights, minimum_image, points_for_tree
 
 
 def check_cutoff(cutoff: float, box: np.ndarray | None, key: str) -> None:
-    """Raise DynmatchError, naming `key`, when `cutoff` (nm) exceeds half an edge of the box."""
-    if box is not None and cutoff > 0.5 * np.min(box):
-        raise DynmatchError(
-            f"{key}: {cutoff:g} nm is beyond half the box; take at most {0.5 * np.min(box):g} nm"
-        )
-
-
-def minimum_image(vectors: np.ndarray, box: np.ndarray | None) -> np.ndarray:
-    """The shortest periodic image of `vectors` (..., 3), nm; unchanged where `box` is None."""
-    return vectors if box is None else vectors - box * np.round(vectors / box)
-
-
-def _wrapped(frame: np.ndarray, box: np.ndarray | None) -> np.ndarray:
-    """Positions (N, 3) in float64, within [0, box) as the periodic tree wants them."""
+    """Raise DynmatchError, naming `key`, when `cutoff` (nm) exceeds half a height of the box."""
     if box is None:
-        return np.asarray(frame, np.float64)
-    wrapped = np.mod(frame, box, dtype=np.float64)
-    # np.mod rounds tiny negative values up to the edge itself
-    return np.where(wrapped >= box, 0.0, wrapped)
+        return
+    half = 0.5 * np.min(heights(box))
+    if cutoff > half:
+        raise DynmatchError(
+            f"{key}: {cutoff:g} nm is beyond half the box; take at most {half:g} nm"
+        )
 
 
 def pairs_within(
     positions: np.ndarray, box: np.ndarray | None, cutoff: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of sites closer than `cutoff` (nm) in positions (F, N, 3): frame, i, j (P,), i < j."""
-    pairs = [
-        KDTree(_wrapped(frame, box), boxsize=box).query_pairs(cutoff, output_type="ndarray")
-        for frame in positions
-    ]
+    pairs = [_pairs_of(frame, box, cutoff) for frame in positions]
     frame = np.repeat(np.arange(len(pairs)), [len(some) for some in pairs])
     return frame, *np.concatenate(pairs).T
+
+
+def _pairs_of(frame: np.ndarray, box: np.ndarray | None, cutoff: float) -> np.ndarray:
+    """Pairs (P, 2) of sites of one frame (N, 3), the lower index first."""
+    points, site, size = points_for_tree(frame, box, cutoff)
+    pairs = KDTree(points, boxsize=size).query_pairs(cutoff, output_type="ndarray")
+    if len(points) == len(frame):
+        return pairs
+    # of a pair across a face, one site is there with an image of the other, twice
+    first, second = pairs.T
+    once = (first < len(frame)) & ((second < len(frame)) | (first < site[second]))
+    return site[pairs[once]]
 
 
 def neighbours_within(
@@ -63,10 +62,12 @@ def nearest_directions(positions: np.ndarray, box: np.ndarray | None, k: int) ->
     """Unit vectors (F, N, k, 3) from each site of positions (F, N, 3) to its k nearest sites."""
     directions = np.empty((*positions.shape[:2], k, 3))
     for index, frame in enumerate(positions):
-        sites = _wrapped(frame, box)
-        _, near = KDTree(sites, boxsize=box).query(sites, k + 1)
+        reach = 0.0 if box is None else np.min(heights(box))
+        points, _, size = points_for_tree(frame, box, reach)
+        sites = points[: len(frame)]
+        _, near = KDTree(points, boxsize=size).query(sites, k + 1)
         # the nearest of all is the site itself
-        vector = minimum_image(sites[near[:, 1:]] - sites[:, None], box)
+        vector = minimum_image(points[near[:, 1:]] - sites[:, None], box)
         directions[index] = vector / np.linalg.norm(vector, axis=-1, keepdims=True)
     return directions
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from dynmatch.errors import DynmatchError
 from dynmatch.observables.frames import pieces
+from dynmatch.sites.box import heights, lengths_and_angles
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error
 
@@ -20,13 +21,14 @@ def rdf_samples(
 
     Of the `pairs` (P, 2) of sites, all N(N-1)/2 where they are not given, and normalised by their
     number, so that g = 1 for an ideal gas of any N.
-    Returns the bin centres r (bins,), nm, up to half the shortest box edge, and samples (B, bins).
+    Returns the bin centres r (bins,), nm, up to half the least height of the box, and samples
+    (B, bins).
 
     Raises DynmatchError when the trajectory has no periodic box.
     """
     if trajectory.box is None:
         raise DynmatchError("the trajectory has no periodic box, so it has no density and no RDF")
-    bins = int(0.5 * np.min(trajectory.box) / bin_width * (1 + 1e-9))
+    bins = int(0.5 * np.min(heights(trajectory.box)) / bin_width * (1 + 1e-9))
     if pairs is None:
         pairs = np.stack(np.triu_indices(trajectory.n_sites, 1), axis=1)
     chunk = max(1, CHUNK // len(pairs))
@@ -61,10 +63,10 @@ def rdf_table(r: np.ndarray, samples: np.ndarray) -> pd.DataFrame:
 
 def _frames(trajectory: SiteTrajectory, index: slice) -> mdtraj.Trajectory:
     positions = trajectory.positions[index]
-    lengths = np.tile(trajectory.box, (len(positions), 1))
+    cell = [np.tile(each, (len(positions), 1)) for each in lengths_and_angles(trajectory.box)]
     return mdtraj.Trajectory(
         positions,
         trajectory.topology.to_mdtraj(),
-        unitcell_lengths=lengths,
-        unitcell_angles=np.full_like(lengths, 90.0),
+        unitcell_lengths=cell[0],
+        unitcell_angles=cell[1],
     )

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from dynmatch.observables.frames import lag_times, log_lags, origins, pieces, steps
-from dynmatch.observables.neighbours import check_cutoff, minimum_image, pairs_within
+from dynmatch.observables.neighbours import check_cutoff, pairs_within
 from dynmatch.observables.observed import Observed
+from dynmatch.sites.box import minimum_image
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_slices, mean_and_error, ratio_samples
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Circle
 
 from dynmatch.errors import DynmatchError
 from dynmatch.plotting import style
+from dynmatch.sites.box import matrix, reduced, vectors_of, wrap
 from dynmatch.storage.hdf5 import refuse_pickles
 
 refuse_pickles()
@@ -58,6 +59,11 @@ def first_frame(path: str | Path) -> mdtraj.Trajectory:
         ) from error
 
 
+def box_of(frame: mdtraj.Trajectory) -> np.ndarray:
+    """The box of a frame, nm, see `sites.box`."""
+    return reduced(vectors_of(frame.unitcell_lengths[0], frame.unitcell_angles[0]))
+
+
 def atoms(frame: mdtraj.Trajectory, centres: np.ndarray) -> Spheres:
     """Atoms in the colours of their elements, moved with their molecules into the box.
 
@@ -65,9 +71,8 @@ def atoms(frame: mdtraj.Trajectory, centres: np.ndarray) -> Spheres:
     """
     molecule = np.array([atom.residue.index for atom in frame.topology.atoms])
     elements = [atom.element.symbol for atom in frame.topology.atoms]
-    box = frame.unitcell_lengths[0]
     return Spheres(
-        frame.xyz[0] - (box * np.floor(centres / box))[molecule],
+        frame.xyz[0] + (wrap(centres, box_of(frame)) - centres)[molecule],
         np.array([ATOM_RADII.get(element, OTHER_RADIUS) for element in elements]),
         [ATOM_COLORS.get(element, OTHER_COLOR) for element in elements],
         np.array([(a.index, b.index) for a, b in frame.topology.bonds]),
@@ -77,12 +82,12 @@ def atoms(frame: mdtraj.Trajectory, centres: np.ndarray) -> Spheres:
 def sites(frame: mdtraj.Trajectory, color) -> Spheres:
     """Sites, moved into the box."""
     count = frame.n_atoms
-    positions = np.mod(frame.xyz[0], frame.unitcell_lengths[0])
+    positions = wrap(frame.xyz[0], box_of(frame))
     return Spheres(positions, np.full(count, SITE_RADIUS), [color] * count, np.empty((0, 2), int))
 
 
 def snapshot(panels: dict[str, Spheres], box: np.ndarray) -> Figure:
-    """A panel for each entry, its title above it, all in the same periodic box (3,), nm."""
+    """A panel for each entry, its title above it, all in the same periodic box, nm."""
     figure = style.new_figure(style.DOUBLE_COLUMN, 2.5)
     cells = figure.subplots(1, len(panels), squeeze=False)[0]
     for letter, axis, (title, spheres) in zip("abcdef", cells, panels.items(), strict=False):
@@ -94,7 +99,7 @@ def snapshot(panels: dict[str, Spheres], box: np.ndarray) -> Figure:
 
 def draw(axis: Axes, spheres: Spheres, box: np.ndarray) -> None:
     """Shaded spheres and bonds in the outline of the box, far ones first and paler."""
-    seen = view(spheres.positions - box / 2)
+    seen = view(spheres.positions - matrix(box).sum(0) / 2)
     depth = seen[:, 2]
     nearness = (depth - depth.min()) / np.ptp(depth)
     edges, rear = _outline(box)
@@ -130,7 +135,7 @@ def _outline(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The 12 edges of the box as seen, (12, 2, 2), and which of them end in its rear corner."""
     corners = np.stack(np.unravel_index(np.arange(8), (2, 2, 2)), 1)
     ends = np.array([(i, i + step) for step in (1, 2, 4) for i in range(8) if not i & step])
-    seen = view((corners - 0.5) * box)
+    seen = view((corners - 0.5) @ matrix(box))
     return seen[ends][:, :, :2], (ends == np.argmin(seen[:, 2])).any(1)
 
 

@@ -21,9 +21,9 @@ class Term(Protocol):
     all_pairs_up_to    sites up to which all pairs are cheaper than a list of neighbours
     reach              nm, the distance beyond which it does not act; 0 for one without neighbours
 
-    Positions are (N, 3) in nm in a periodic box (3,), energies kJ/mol, forces (N, 3) kJ/mol/nm.
-    `neighbours` (K, N) are indices of the sites about each site, N for an empty slot, or None for
-    all pairs.
+    Positions are (N, 3) in nm in a periodic box (`sites.box`), energies kJ/mol, forces (N, 3)
+    kJ/mol/nm. `neighbours` (K, N) are indices of the sites about each site, N for an empty slot, or
+    None for all pairs.
     """
 
     kind: ClassVar[str]

@@ -16,6 +16,13 @@ from jax import Array, lax
 from dynmatch.potentials.separations import BLOCK, separations
 from dynmatch.potentials.sum import Potential
 from dynmatch.runtime.jax_md import partition
+from dynmatch.sites.box import (
+    components_from_faces,
+    components_of_image,
+    from_faces,
+    heights,
+    wrap,
+)
 
 SKIN = 0.2
 """Range of the neighbour lists beyond the cutoff, nm, where nothing else is said."""
@@ -39,15 +46,16 @@ class NeighbourLists:
     """
 
     def __init__(self, potential: Potential, box: np.ndarray, n_sites: int, skin: float = SKIN):
-        self._box = jnp.asarray(box, jnp.float32)
+        self._given, self._box = np.asarray(box, np.float64), jnp.asarray(box, jnp.float32)
         self._reaches = tuple(
             term.reach + skin if term.reach and n_sites > term.all_pairs_up_to else None
             for term in potential.terms
         )
         self._longest = max((reach for reach in self._reaches if reach), default=0.0)
         self._cells = None
-        if self._longest and np.min(box) >= 3 * self._longest:
-            self._cells = partition.cell_list(np.asarray(box, np.float64), self._longest, MARGIN)
+        high = heights(self._given)
+        if self._longest and np.min(high) >= 3 * self._longest:
+            self._cells = partition.cell_list(high, self._longest, MARGIN)
 
     def capacity(self, positions: Array, growths: int) -> Capacity:
         """Room for the neighbours at positions (replicas, N, 3), and for more with each of the
@@ -55,11 +63,11 @@ class NeighbourLists:
         if not self._longest:
             return Capacity(self._reaches, None)
         n = positions.shape[1]
-        wrapped = [jnp.mod(x, self._box) for x in positions]
+        wrapped = [wrap(x, self._box, jnp) for x in positions]
         more = MARGIN ** (1 + growths)
         cell = None
         if self._cells is not None:
-            most = max(self._cells.allocate(x).cell_capacity for x in wrapped)
+            most = max(self._cells.allocate(self._in_cells(x)).cell_capacity for x in wrapped)
             cell = math.ceil(most * MARGIN**growths)
             if 27 * cell >= n:
                 cell = None
@@ -77,7 +85,7 @@ class NeighbourLists:
             return self._reaches, jnp.bool_(True)
 
         def one(x):
-            x = jnp.mod(x, self._box)
+            x = wrap(x, self._box, jnp)
             sizes = dict(zip(self._reaches, capacity.lists, strict=True))
             index, fits = self._search(x, capacity.cell, sizes[self._longest])
             chosen = {None: None, self._longest: index}
@@ -91,6 +99,10 @@ class NeighbourLists:
 
         near, fits = jax.vmap(one)(positions)
         return near, jnp.all(fits)
+
+    def _in_cells(self, x: Array) -> Array:
+        """Positions x (N, 3) in the box as the cells have them."""
+        return from_faces(x, self._given, jnp)
 
     def _most(self, x: Array, reach: float, cell: int | None) -> int:
         """The most neighbours within `reach` that a site at x (N, 3) has."""
@@ -127,12 +139,13 @@ class NeighbourLists:
         if cell is None:
             everybody = jnp.arange(n)[None, :], [x[None, :, k] for k in range(3)]
             return lambda sites: everybody, jnp.bool_(True)
-        cells = self._cells.update(x, cell)
+        cells = self._cells.update(self._in_cells(x), cell)
         shape = cells.id_buffer.shape[:3]
         strides = np.array([1, shape[2], shape[2] * shape[1]])
         shifts = np.stack(np.meshgrid(*3 * [[-1, 0, 1]]), -1).reshape(-1, 3)
         ids = cells.id_buffer.reshape(-1, cell)
         components = [cells.position_buffer[..., k].reshape(-1, cell) for k in range(3)]
+        components = components_from_faces(components, self._given)
 
         def around(sites):
             own = cells.particle_cell_id[jnp.minimum(sites, n - 1)]
@@ -146,10 +159,8 @@ class NeighbourLists:
         """Which candidates are within `reach` of the sites (B,), and not a site itself: (B, C)."""
         n = x.shape[0]
         own = x[jnp.minimum(sites, n - 1)]
-        s = 0.0
-        for k in range(3):
-            d = there[k] - own[:, None, k]
-            s += (d - self._box[k] * jnp.round(d / self._box[k])) ** 2
+        d = [there[k] - own[:, None, k] for k in range(3)]
+        s = sum(x**2 for x in components_of_image(d, self._box, jnp))
         sites = sites[:, None]
         return (s < reach**2) & (index != sites) & (index < n) & (sites < n)
 

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
+from dynmatch.sites.box import components_of_image
 from dynmatch.sites.topology import SiteTopology
 
 FAR = 1e6
@@ -29,7 +30,8 @@ def separations(
     d = []
     for k in range(3):
         delta = own[None, :, k] - at_neighbours(positions[:, k], neighbours)
-        d.append((delta - box[k] * jnp.round(delta / box[k])) / unit)
+        d.append(delta)
+    d = [component / unit for component in components_of_image(d, box, jnp)]
     s = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     if neighbours is None:
         far = jnp.eye(n, dtype=bool)

@@ -8,25 +8,28 @@ from jax import Array
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.potentials.neighbour_lists import NeighbourLists
+from dynmatch.sites.box import heights, reduced
 from dynmatch.sites.topology import SiteTopology
 
 
 class Calculator:
-    """Energy and forces of `model` for the sites of `topology` in a periodic box (3,), nm.
+    """Energy and forces of `model` for the sites of `topology` in a periodic box, nm: edges (3,) or
+    vectors (3, 3), see `sites.box`.
 
-    Raises DynmatchError when the box has an edge shorter than twice the cutoff, and when the model
-    does not know the sites.
+    Raises DynmatchError when the box is lower than twice the cutoff, and when the model does not
+    know the sites.
     """
 
     def __init__(self, model: Model, box: np.ndarray, topology: SiteTopology):
-        box, reach = np.asarray(box, np.float64), model.potential.reach
-        if box.shape != (3,) or not np.all(box >= 2 * reach):
+        self.box, reach = np.asarray(box, np.float64), model.potential.reach
+        box = reduced(self.box)
+        if not np.all(heights(box) >= 2 * reach):
             raise DynmatchError(
-                f"box {box.tolist()} nm: three edges of at least twice the cutoff "
-                f"({reach:g} nm) are needed"
+                f"box {box.tolist()} nm: opposite faces have to be at least twice the cutoff "
+                f"({reach:g} nm) apart"
             )
         model.potential.require(topology)
-        self.box, self.topology = box, topology
+        self._box, self.topology = box, topology
         self._potential = model.potential
         self._tables = model.potential.tabulate(model.parameters)
         self._lists = NeighbourLists(model.potential, box, topology.n_sites)
@@ -57,7 +60,7 @@ class Calculator:
         """A compiled function of positions, with lists long enough for those at x."""
         lists = self._lists
         capacity = lists.capacity(x[None], self._growths)
-        box = jnp.asarray(self.box, jnp.float32)
+        box = jnp.asarray(self._box, jnp.float32)
 
         @jax.jit
         def evaluate(positions):

@@ -16,6 +16,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.potentials.neighbour_lists import Capacity, NeighbourLists
 from dynmatch.runtime.sharding import devices_for, placed, spread
+from dynmatch.sites.box import heights
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 
@@ -73,7 +74,7 @@ class Replicas:
 
     model         the model
     topology      of the sites
-    box           (3,) nm
+    box           nm, see `sites.box`
     positions     (replicas, N, 3) nm, where they begin
     coefficients  of a step
     tables        of the potential
@@ -191,7 +192,7 @@ class Replicas:
         energies = np.asarray(energies, np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
             way = np.abs(np.diff(x, axis=1)).max(axis=(2, 3))
-            bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < 0.5 * np.min(self.box))
+            bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < 0.5 * np.min(heights(self.box)))
         if bad.any() or not np.isfinite(energies).all():
             replica = int(np.argmax(bad.any(axis=1) | ~np.isfinite(energies)))
             frame = int(np.argmax(bad[replica])) + 1 if bad[replica].any() else x.shape[1] - 1

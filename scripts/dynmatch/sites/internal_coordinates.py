@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import breadth_first_order, dijkstra
 from scipy.stats import circstd
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.box import minimum_image
 from dynmatch.sites.trajectory import SiteTrajectory
 
 RIGID = 0.3
@@ -47,7 +48,7 @@ def coordinate(positions, sites: np.ndarray, box, xp=np):
     steps = []
     for i, j in zip(sites.T[:-1], sites.T[1:], strict=True):
         d = positions[..., j, :] - positions[..., i, :]
-        steps.append(d - box * xp.round(d / box))
+        steps.append(minimum_image(d, box, xp))
     if len(steps) == 1:
         return xp.sqrt(xp.sum(steps[0] ** 2, -1))
     if len(steps) == 2:

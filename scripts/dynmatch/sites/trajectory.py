@@ -2,7 +2,9 @@
 
 One file may hold several independent replicas: they follow each other, and the time restarts at the
 first frame of each. MDTraj, MDAnalysis and VMD open the file as it is; what MDTraj's layout lacks
-(forces, site masses) lies beside it in arrays of its own (`site_forces`, `site_masses`).
+(forces, site masses, a triclinic box in double precision, the factors by which frames at constant
+pressure were scaled to one box) lies beside it in arrays of its own (`site_forces`, `site_masses`,
+`site_box`, `site_scale`).
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.box import is_rectangular, lengths_and_angles
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage import memmap
 from dynmatch.storage.hdf5 import refuse_pickles, replacing_hdf5
@@ -29,9 +32,12 @@ class SiteTrajectory:
     time       (F,) ps, evenly spaced within a replica, restarting at each replica's first frame
     masses     (N,) amu
     topology   of the N sites
-    box        (3,) nm, edges of the orthorhombic periodic box, or None where there is none
+    box        nm, edges (3,) of the rectangular periodic box or vectors (3, 3) of a triclinic one
+               (`sites.box`), or None where there is none
     velocities (F, N, 3) nm/ps, or None
     forces     (F, N, 3) kJ/mol/nm, or None
+    scale      (F,) factor by which lengths of a frame were scaled to `box`, or None where it did
+               not change
     """
 
     positions: np.ndarray
@@ -41,6 +47,7 @@ class SiteTrajectory:
     box: np.ndarray | None = None
     velocities: np.ndarray | None = None
     forces: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     @property
     def n_frames(self) -> int:
@@ -69,6 +76,7 @@ class SiteTrajectory:
             time=self.time[index],
             velocities=some(self.velocities),
             forces=some(self.forces),
+            scale=None if self.scale is None else self.scale[index],
         )
 
     def replicas(self) -> "list[SiteTrajectory]":
@@ -89,8 +97,9 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
             frames = trajectory.n_frames
             cell = {}
             if trajectory.box is not None:
-                cell["cell_lengths"] = np.tile(np.asarray(trajectory.box, np.float32), (frames, 1))
-                cell["cell_angles"] = np.full((frames, 3), 90.0, np.float32)
+                lengths, angles = lengths_and_angles(trajectory.box)
+                cell["cell_lengths"] = np.tile(np.asarray(lengths, np.float32), (frames, 1))
+                cell["cell_angles"] = np.tile(np.asarray(angles, np.float32), (frames, 1))
             if trajectory.velocities is not None:
                 cell["velocities"] = trajectory.velocities.astype(np.float32, copy=False)
             file.write(
@@ -100,6 +109,10 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
             )
         with tables.open_file(str(temporary), "a") as file:
             _add_array(file, "site_masses", np.asarray(trajectory.masses, np.float64), "amu")
+            if not is_rectangular(trajectory.box):
+                _add_array(file, "site_box", np.asarray(trajectory.box, np.float64), "nanometers")
+            if trajectory.scale is not None:
+                _add_array(file, "site_scale", np.asarray(trajectory.scale, np.float64), "1")
             if trajectory.forces is not None:
                 forces = trajectory.forces.astype(np.float32, copy=False)
                 _add_array(file, "site_forces", forces, "kilojoules_per_mole/nanometer")
@@ -129,6 +142,9 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
             time = file.root.time.read().astype(np.float64)
             masses = file.root.site_masses.read()
             box = file.root.cell_lengths[0] if "cell_lengths" in file.root else None
+            if "site_box" in file.root:
+                box = file.root.site_box.read()
+            scale = array("site_scale")
             v = array("velocities") if velocities else None
             f = array("site_forces") if forces else None
     except (
@@ -143,7 +159,7 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
             f"layout): {str(error).splitlines()[0]}; delete it and run the rule that makes it again"
         ) from error
     box = None if box is None else np.asarray(box, np.float64)
-    return SiteTrajectory(positions, _even_times(time), masses, topology, box, v, f)
+    return SiteTrajectory(positions, _even_times(time), masses, topology, box, v, f, scale)
 
 
 def _values(node: tables.Array) -> np.ndarray:

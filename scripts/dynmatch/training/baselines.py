@@ -24,7 +24,7 @@ from dynmatch.bottom_up import force_matching, relative_entropy
 from dynmatch.dynamics.base import Scale
 from dynmatch.dynamics.initial import mean_mass
 from dynmatch.model import Model
-from dynmatch.settings import PotentialSettings, TrainingSettings
+from dynmatch.settings import BaselineSettings, PotentialSettings, TrainingSettings
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import windows_of
 from dynmatch.training.plan import equation_for
@@ -45,14 +45,15 @@ def fit(
     temperature: float,
     potential: PotentialSettings,
     training: TrainingSettings,
-    updates: int,
+    baselines: BaselineSettings,
     seed: int,
     folder: str | Path,
 ) -> tuple[Model, list[dict], float]:
     """The potential of one method, as a Langevin model, its history, and the minutes it took.
 
-    updates  of fm and rem; static takes those of the training
-    folder   for checkpoints of static
+    training   of static, and its structural start, which is that of rem
+    baselines  updates and rates of fm
+    folder     for checkpoints of static
 
     Raises DynmatchError when fm finds no forces in the trajectory, or static diverges.
     """
@@ -66,20 +67,18 @@ def fit(
     form, parameters = start_potential(trajectory, kT, potential)
     mass = mean_mass(trajectory)
     history = []
+    updates = baselines.updates if method == "fm" else training.start.updates
     with tqdm(total=updates, desc=method, unit="update") as bar:
 
         def report(row):
             history.append(row)
             bar.update(row["update"] - bar.n)
 
-        common = dict(
-            updates=updates,
-            rates=training.start.rates,
-            roughness=training.roughness,
-            report=report,
-        )
+        common = dict(updates=updates, roughness=training.roughness, report=report)
         if method == "fm":
-            parameters = force_matching.minimise(form, parameters, trajectory, seed, **common)
+            parameters = force_matching.minimise(
+                form, parameters, trajectory, seed, rates=baselines.rates, **common
+            )
         else:
             data = windows_of(trajectory, training.lags)
             parameters = relative_entropy.minimise(
@@ -90,6 +89,7 @@ def fit(
                 mass,
                 seed,
                 replicas=training.start.replicas,
+                rate=training.start.rate,
                 **common,
             )
     equation = equation_for("ld", training)

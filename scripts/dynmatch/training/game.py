@@ -259,10 +259,10 @@ class Game:
         if frames.tangents is not None:
             gradient, response = self._along_tangents(frames, cotangents)
             penalty = self.settings.classifier.penalty
-            change, natural = natural_step(natural, gradient, response, penalty, state.score_gap)
+            step, natural = natural_step(natural, gradient, response, penalty, state.score_gap)
             # what the data ask for, whether or not it is frozen
-            _, pull = jax.jvp(self._log_d0, (logs,), (self._changes(logs, change, ()),))
-            changes = self._changes(logs, change, self.freeze)
+            _, pull = jax.jvp(self._log_d0, (logs,), (self._changes(logs, step.newton, ()),))
+            changes = self._changes(logs, step.change, self.freeze)
             size = rate * rate_of(self.settings.rates.dynamics, self.settings.updates)(state.update)
             moved["dynamics"] = self._moved(logs, jax.tree.map(lambda x: size * x, changes))
         # the mean of the second half: the last values alone still wander about it

@@ -18,9 +18,9 @@ WARM_UP = 15
 DAMPING = 0.002
 """Of the metric of the dynamics, relative to its mean eigenvalue: what hardly shows in the windows
 moves hardly."""
-TRUST = 0.5
+TRUST = 1.0
 """The longest step of the logarithms that is believed, before it is multiplied by the rate."""
-CAUTION = 1.0
+CAUTION = 0.5
 """Damping for each unit of the score gap."""
 LONG_MEMORY = 0.95
 """Weight of the past in the response of the motion to the dynamics."""
@@ -77,30 +77,40 @@ class NaturalState(NamedTuple):
         return cls(jnp.int32(0), Response(*(jnp.zeros((size, *shape)) for shape in shapes)))
 
 
+class Step(NamedTuple):
+    """Changes (D,) of D logarithms: the one to go, and `newton`, after which nothing would be left
+    to learn."""
+
+    change: Array
+    newton: Array
+
+
 def natural_step(
     state: NaturalState, gradient: Array, response: Response, penalty: float, gap: Array
-) -> tuple[Array, NaturalState]:
-    """The change (D,) of D logarithms after which nothing would be left to learn.
+) -> tuple[Step, NaturalState]:
+    """The step along the gradient (D,) of the score, at a score gap of `gap`.
 
-    gradient (D,) of the score. A classifier that is quadratic in v, normal and whitened, has its
-    optimum at the score -v^T (C - 1) v/(8 penalty), C the covariance of the model's v: the gradient
-    is -3/(4 penalty) times the metric times what the logarithms are off. The natural gradient
-    (S. Amari, Neural Comput. 10, 251 (1998), doi:10.1162/089976698300017746) in that unit is
-    Newton's step. It does not depend on how the dynamics is parametrised.
+    A classifier that is quadratic in v, normal and whitened, has its optimum at the score
+    -v^T (C - 1) v/(8 penalty), C the covariance of the model's v: the gradient is -3/(4 penalty)
+    times the metric times what the logarithms are off. The natural gradient (S. Amari, Neural
+    Comput. 10, 251 (1998), doi:10.1162/089976698300017746) in that unit is Newton's step. It does
+    not depend on how the dynamics is parametrised.
 
     Means are taken of the response and not of the metric, which is of second order in it: the
-    sampling noise of single updates would make what hardly shows look as if it did. Along each
-    eigenvector of the metric the step is at most `TRUST`.
+    sampling noise of single updates would make what hardly shows look as if it did. What is gone is
+    at most `TRUST` along each eigenvector of the metric, and damped in proportion to the gap: far
+    from the end, what hardly shows has to wait for what does.
     """
     count = state.count + 1
     keep = jnp.minimum(LONG_MEMORY, 1 - 1 / count)
     response = jax.tree.map(lambda a, b: keep * a + (1 - keep) * b, state.response, response)
     values, vectors = jnp.linalg.eigh(response.metric())
-    damping = DAMPING + CAUTION * jnp.maximum(gap, 0.0)
-    damped = jnp.maximum(values, 0.0) + damping * jnp.mean(values) + 1e-12
-    along = 4 * penalty / 3 * (vectors.T @ gradient) / damped
-    change = vectors @ jnp.clip(along, -TRUST, TRUST)
-    return change, NaturalState(count, response)
+    size, values = jnp.mean(values) + 1e-12, jnp.maximum(values, 0.0)
+    along = 4 * penalty / 3 * (vectors.T @ gradient)
+    newton = along / (values + DAMPING * size)
+    careful = along / (values + (DAMPING + CAUTION * jnp.maximum(gap, 0.0)) * size)
+    step = Step(vectors @ jnp.clip(careful, -TRUST, TRUST), vectors @ newton)
+    return step, NaturalState(count, response)
 
 
 def changes_of_values(

@@ -7,6 +7,7 @@ from dynmatch.dynamics.registry import equation_of
 from dynmatch.dynamics.rollout import RolloutPlan, with_capacity
 from dynmatch.potentials.sum import Potential
 from dynmatch.settings import TrainingSettings
+from dynmatch.sites.box import hashable
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.windows import Windows
 
@@ -37,7 +38,7 @@ def make_plan(
         potential=potential,
         topology=topology,
         kT=kT,
-        box=tuple(float(edge) for edge in data.box),
+        box=hashable(data.box),
         lag_steps=tuple(round(lag / time_step) for lag in settings.lags),
         mean_steps=max(1, round(settings.smoothing / time_step)),
         learned=equation.carried,

@@ -16,13 +16,15 @@ OWN = {*DYNAMICS, "threads"}
 COMMON = tuple(each.name for each in fields(TrainingSettings) if each.name not in OWN)
 MOVED = ("bd.time_step", "ld.time_step")
 """By the dynamics that baselines are given."""
-STRUCTURE = ("roughness", "start.rates", *MOVED)
+STRUCTURE = ("roughness", *MOVED)
 BASELINES = {
     "fm": STRUCTURE,
-    "rem": (*STRUCTURE, "lags", "start.replicas"),
+    "rem": (*STRUCTURE, "lags", "start"),
     "static": (*COMMON, "ld", *MOVED),
 }
-"""Dotted keys, by method."""
+"""Dotted keys of the section `training`, by method."""
+FITTING = {"fm": ("updates", "rates")}
+"""Keys of the section `baselines` that a method is fitted with."""
 
 
 def of_model(training: Mapping[str, Any], dynamics: str) -> dict[str, Any]:
@@ -33,6 +35,11 @@ def of_model(training: Mapping[str, Any], dynamics: str) -> dict[str, Any]:
 def of_baseline(training: Mapping[str, Any], method: str) -> dict[str, Any]:
     """Of the section `training`, what the potential of a baseline is fitted with."""
     return _only(training, BASELINES[method])
+
+
+def of_fitting(baselines: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """Of the section `baselines`, what a baseline is fitted and moved with."""
+    return _only(baselines, (*FITTING.get(method, ()), "thermostat"))
 
 
 def _only(section: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

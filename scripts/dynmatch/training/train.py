@@ -234,7 +234,7 @@ def structural_start(
             seed,
             updates=start.updates,
             replicas=start.replicas,
-            rates=start.rates,
+            rate=start.rate,
             roughness=settings.roughness,
             report=_teller(bar, rows),
         )

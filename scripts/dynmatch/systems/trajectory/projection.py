@@ -15,10 +15,12 @@ from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.box import heights, points_for_tree, reduced, vectors_of
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.mapping import Site, map_sites, site_bonds, site_topology, weights_of
 from dynmatch.sites.projection import apply_mapping, make_whole, unwrap
 from dynmatch.sites.trajectory import SiteTrajectory
+from dynmatch.systems.trajectory import npt
 from dynmatch.units import BOLTZMANN
 
 CHUNK = 500
@@ -46,6 +48,7 @@ def project_own(
     definitions: Sequence[Mapping] = (),
     cutoffs: Mapping[str, float] | None = None,
     periodic: bool = True,
+    box: str = "mean",
     where: str = "reference",
 ) -> SiteTrajectory:
     """The sites of a user's trajectories; each file is a replica of its own.
@@ -54,10 +57,12 @@ def project_own(
     frame_spacing ps, the same in all files
     temperature   K
     definitions   of the sites, see `mapping.map_sites`
-    cutoffs       lengths (nm) by key of the config, none of which may exceed half the box
+    cutoffs       lengths (nm) by key of the config, none of which may exceed half a height of the
+                  box
     periodic      whether the system is; if not, boxes in the files are not looked at, and the sites
                   are put in a cube of twice their largest extent and the longest cutoff, in which
                   images do not meet
+    box           what is done about boxes that change, see `npt.common`
     where         the config section that messages name
 
     Sites are unwrapped within a file, and sites of one molecule start next to each other. There are
@@ -69,37 +74,35 @@ def project_own(
     sites = map_sites(atoms, definitions, where)
     bonds = site_bonds(atoms, sites)
     matrix = weights_of(sites, atoms.n_atoms)
-    positions, times, boxes = [], [], {}
+    positions, times, vectors = [], [], []
     for path in trajectories:
-        frames, box = _read(
+        frames, of_file = _read(
             Path(path), topology, atoms, sites, matrix, frame_spacing, periodic, where
         )
-        boxes[str(path)] = box
+        vectors.append(of_file)
         positions.append(frames)
         times.append(np.arange(len(frames)) * frame_spacing)
     cutoffs = cutoffs or {}
     if periodic:
-        box = _common_box(boxes)
+        cell, scale = npt.common(vectors, box, f"{where}.box")
+        positions = [npt.scaled(x, of[0], cell) for x, of in zip(positions, vectors, strict=True)]
+        edges = reduced(cell)
     else:
         extent = max(np.ptp(frames, axis=1).max() for frames in positions)
-        box = np.full(3, 2 * extent + max(cutoffs.values(), default=0.0))
-    for key, cutoff in cutoffs.items():
-        if cutoff > box.min() / 2:
-            raise DynmatchError(
-                f"{key}: {cutoff:g} nm is beyond half the box of the trajectory; take at most "
-                f"{np.floor(500 * box.min()) / 1000:g} nm"
-            )
+        edges, scale = np.full(3, 2 * extent + max(cutoffs.values(), default=0.0)), None
+    _check_cutoffs(cutoffs, edges)
     of_sites = site_topology(atoms, sites, bonds)
     unwrapped = []
     for frames in positions:
-        first = make_whole(frames[:1].astype(np.float64), of_sites.molecules, box)[0]
-        unwrapped.append(unwrap(frames, first, box).astype(np.float32))
+        first = make_whole(frames[:1].astype(np.float64), of_sites.molecules, edges)[0]
+        unwrapped.append(unwrap(frames, first, edges).astype(np.float32))
     trajectory = SiteTrajectory(
         positions=np.concatenate(unwrapped),
         time=np.concatenate(times),
         masses=np.array([site.mass for site in sites]),
         topology=of_sites,
-        box=box,
+        box=edges,
+        scale=scale,
     )
     check_units(trajectory, temperature, where, liquid=periodic)
     return trajectory
@@ -133,6 +136,16 @@ def check_units(
         )
 
 
+def _check_cutoffs(cutoffs: Mapping[str, float], box: np.ndarray) -> None:
+    low = heights(box).min()
+    for key, cutoff in cutoffs.items():
+        if cutoff > low / 2:
+            raise DynmatchError(
+                f"{key}: {cutoff:g} nm is beyond half the box of the trajectory; take at most "
+                f"{np.floor(500 * low) / 1000:g} nm"
+            )
+
+
 def _load_topology(path: str | Path, where: str) -> mdtraj.Topology:
     try:
         return mdtraj.load_topology(str(path))
@@ -152,22 +165,21 @@ def _read(
     periodic: bool,
     where: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the sites in any image, (F, N, 3) nm, and the box (3,), nm, of one file."""
+    """Positions of the sites in any image, (F, N, 3) nm, of one file, scaled to its first box; and
+    the box of each frame as vectors (F, 3, 3), nm."""
     groups = [site.atoms for site in sites]
-    parts, times, box = [], [], None
+    parts, times, boxes, box = [], [], [], None
     with tqdm(desc=path.name, unit=" frames", mininterval=1) as bar:
         for chunk in _chunks(path, topology, atoms):
+            vectors = _boxes(path, chunk, periodic, where)
+            boxes.append(vectors)
             if box is None:
-                box = _box(path, chunk, where) if periodic else np.full(3, NO_BOX)
+                box = reduced(vectors[0])
                 _check_lengths(chunk.xyz[0].astype(np.float64), box, atoms, path)
-            lengths = chunk.unitcell_lengths
-            if periodic and (lengths is None or np.abs(lengths - box).max() > 1e-4 * box.max()):
-                raise DynmatchError(
-                    f"{path}: the box changes; take a trajectory at constant volume"
-                )
             if not np.isfinite(chunk.xyz).all():
                 raise DynmatchError(f"{path}: a coordinate is not a number")
-            whole = make_whole(chunk.xyz.astype(np.float64), groups, box)
+            x = npt.scaled(chunk.xyz.astype(np.float64), vectors, boxes[0][0])
+            whole = make_whole(x, groups, box)
             parts.append(apply_mapping(matrix, whole))
             times.append(chunk.time)
             bar.update(len(chunk))
@@ -176,7 +188,7 @@ def _read(
         raise DynmatchError(f"{path}: holds {len(frames)} frames; it takes 3 at least")
     if not str(path).lower().endswith(WITHOUT_TIMES):
         _check_times(path, np.concatenate(times).astype(np.float64), spacing, where)
-    return frames, box
+    return frames, np.concatenate(boxes)
 
 
 def _chunks(
@@ -207,29 +219,22 @@ def _disagreement(path, topology, here: int, there: int) -> str:
     )
 
 
-def _box(path: Path, chunk: mdtraj.Trajectory, where: str) -> np.ndarray:
-    if chunk.unitcell_lengths is None or not chunk.unitcell_lengths[0].all():
+def _boxes(path: Path, chunk: mdtraj.Trajectory, periodic: bool, where: str) -> np.ndarray:
+    """The box of each frame as vectors (F, 3, 3), nm."""
+    if not periodic:
+        return np.tile(np.diag(np.full(3, NO_BOX)), (len(chunk), 1, 1))
+    if chunk.unitcell_lengths is None or not chunk.unitcell_lengths.all():
         raise DynmatchError(
             f"{path}: has no box; write the trajectory in a format that keeps it (XTC, TRR, DCD, "
             f"NetCDF, HDF5), or set {where}.periodic to false for a system without"
         )
-    if np.abs(chunk.unitcell_angles - 90).max() > 1e-3:
+    with np.errstate(invalid="ignore"):
+        vectors = vectors_of(chunk.unitcell_lengths, chunk.unitcell_angles)
+    if not np.isfinite(vectors).all():
         raise DynmatchError(
-            f"{path}: its box has angles of {chunk.unitcell_angles[0]} degrees; only rectangular "
-            "boxes are supported"
+            f"{path}: its box has angles of {chunk.unitcell_angles[0]} degrees, which no box has"
         )
-    return chunk.unitcell_lengths[0].astype(np.float64)
-
-
-def _common_box(boxes: Mapping[str, np.ndarray]) -> np.ndarray:
-    (first, box), *others = boxes.items()
-    for path, other in others:
-        if np.abs(other - box).max() > 1e-4 * box.max():
-            raise DynmatchError(
-                f"{path}: its box, {other} nm, is not that of {first}, {box} nm; all trajectories "
-                "must be of one volume"
-            )
-    return box
+    return vectors
 
 
 def _check_lengths(
@@ -237,9 +242,8 @@ def _check_lengths(
 ) -> None:
     """Raise DynmatchError where the atoms' distances are plainly in other units than nm, or bonded
     atoms are far apart."""
-    wrapped = np.mod(positions, box)
-    wrapped[wrapped >= box] = 0.0
-    nearest = KDTree(wrapped, boxsize=box).query(wrapped, 2)[0][:, 1].mean()
+    points, _, size = points_for_tree(positions, box, NEIGHBOUR[1])
+    nearest = KDTree(points, boxsize=size).query(points[: len(positions)], 2)[0][:, 1].mean()
     if not NEIGHBOUR[0] <= nearest <= NEIGHBOUR[1]:
         raise DynmatchError(
             f"{path}: the nearest neighbour of an atom is {nearest:.2g} nm away on average, which "

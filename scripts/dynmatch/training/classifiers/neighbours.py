@@ -31,6 +31,7 @@ from jax import Array
 
 from dynmatch.potentials.sum import Potential
 from dynmatch.settings import ClassifierSettings
+from dynmatch.sites.box import minimum_image
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.training.classifiers.base import TENSOR, TENSOR_WEIGHTS, Features
 
@@ -81,7 +82,7 @@ class Form:
     def _of_frame(self, positions: Array, box: Array) -> Features:
         n = positions.shape[0]
         d = positions[:, None, :] - positions[None, :, :]
-        d = d - box * jnp.round(d / box)
+        d = minimum_image(d, box, jnp)
         self_pair = jnp.eye(n, dtype=bool)
         r2 = jnp.where(self_pair, 1.0, jnp.sum(d * d, -1))
         r = jnp.sqrt(r2)

@@ -8,28 +8,12 @@ import jax
 import numpy as np
 import optax
 
-from dynmatch.potentials.sum import Potential
-from dynmatch.settings import StartRates
-
 REPORT_EVERY = 25
 """Updates between two rows of the history."""
 FADING = 10.0
 """Updates in which the mean of the parameters forgets where it began."""
 LONGEST_MEMORY = 0.99
 """Weight of the past in that mean, at most."""
-
-
-def optimiser(
-    potential: Potential, rates: StartRates, updates: int
-) -> optax.GradientTransformation:
-    """Adam with a rate for each group of parameters, which decays on a cosine to a hundredth."""
-
-    def adam(rate):
-        schedule = optax.cosine_decay_schedule(rate, updates, alpha=0.01)
-        return optax.chain(optax.clip_by_global_norm(10.0), optax.adam(schedule, b1=0.8, b2=0.99))
-
-    groups = {name: adam(getattr(rates, name)) for name in potential.groups}
-    return optax.partition(groups, dict(zip(groups, groups, strict=True)))
 
 
 def descend(

@@ -8,8 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from dynmatch.bottom_up.adam import FADING, REPORT_EVERY, descend, optimiser
-from dynmatch.settings import StartRates
+from dynmatch.bottom_up.descent import FADING, REPORT_EVERY, descend
+from dynmatch.bottom_up.force_matching import optimiser
+from dynmatch.settings import ForceMatchingRates
 from tests.helpers.fluids import fluid
 
 
@@ -51,7 +52,7 @@ def test_it_reports_at_intervals_and_at_the_end():
 def test_each_group_has_the_rate_of_its_name_and_none_stays():
     """The first step of Adam is the rate along the sign of the gradient."""
     potential = fluid(basis=8, degree=1)
-    rates = StartRates(pair=0.1, radial=0.0, network=0.02)
+    rates = ForceMatchingRates(pair=0.1, radial=0.0, network=0.02)
     adam = optimiser(potential, rates, 100)
     parameters = potential.initialise(jax.random.key(1))
     gradient = jax.tree.map(lambda x: jnp.full_like(x, -3.0), parameters)
@@ -66,7 +67,7 @@ def test_each_group_has_the_rate_of_its_name_and_none_stays():
 
 def test_rates_fall_to_a_hundredth():
     potential = fluid(basis=8, degree=1)
-    adam = optimiser(potential, StartRates(pair=0.1), 10)
+    adam = optimiser(potential, ForceMatchingRates(pair=0.1), 10)
     parameters = potential.initialise(jax.random.key(1))
     gradient, state = jax.tree.map(jnp.ones_like, parameters), adam.init(parameters)
     sizes = []
