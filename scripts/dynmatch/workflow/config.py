@@ -34,6 +34,28 @@ def complete(config: Mapping) -> dict:
     return completed
 
 
+def retyped(config: Mapping, given: Mapping) -> dict:
+    """`config` with the numbers and truth values of lists and mappings in `given`, what came by
+    --config, as such: Snakemake leaves them text, as it does not those of files."""
+    changed = dict(config)
+    for key, value in given.items():
+        here = changed.get(key)
+        if isinstance(value, Mapping) and isinstance(here, Mapping):
+            changed[key] = {
+                name: each if isinstance(each, str) and each != value.get(name) else each
+                for name, each in here.items()
+            } | {
+                name: retyped({name: here[name]}, {name: below})[name]
+                if isinstance(below, Mapping)
+                else _typed(below)
+                for name, below in value.items()
+                if name in here
+            }
+        elif isinstance(value, list) and here == value:
+            changed[key] = _typed(value)
+    return changed
+
+
 def models_of(config: Mapping, name: str) -> list[str]:
     """Equations of motion that are trained on a system of the (complete) config."""
     system = config["systems"][name]
