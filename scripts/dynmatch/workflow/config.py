@@ -1,8 +1,11 @@
 """The config of a run: completed with the schema's defaults, and checked before anything runs."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+import yaml
 
 from dynmatch.errors import DynmatchError
 from dynmatch.systems.base import baselines_of
@@ -35,25 +38,10 @@ def complete(config: Mapping) -> dict:
 
 
 def retyped(config: Mapping, given: Mapping) -> dict:
-    """`config` with the numbers and truth values of lists and mappings in `given`, what came by
-    --config, as such: Snakemake leaves them text, as it does not those of files."""
-    changed = dict(config)
-    for key, value in given.items():
-        here = changed.get(key)
-        if isinstance(value, Mapping) and isinstance(here, Mapping):
-            changed[key] = {
-                name: each if isinstance(each, str) and each != value.get(name) else each
-                for name, each in here.items()
-            } | {
-                name: retyped({name: here[name]}, {name: below})[name]
-                if isinstance(below, Mapping)
-                else _typed(below)
-                for name, below in value.items()
-                if name in here
-            }
-        elif isinstance(value, list) and here == value:
-            changed[key] = _typed(value)
-    return changed
+    """`config` with the numbers and truth values in lists and mappings of `given`, which came by
+    --config: Snakemake leaves them text."""
+    lists = {key: value for key, value in given.items() if not isinstance(value, str)}
+    return _retyped(config, lists)
 
 
 def models_of(config: Mapping, name: str) -> list[str]:
@@ -92,3 +80,20 @@ def _unknown_names(config: Mapping) -> list[str]:
         for i, name in enumerate(config["only"])
         if name not in config["systems"]
     ]
+
+
+def _retyped(here, given):
+    if isinstance(here, Mapping) and isinstance(given, Mapping):
+        return dict(here) | {
+            key: _retyped(here[key], value) for key, value in given.items() if key in here
+        }
+    return _typed(given) if here == given else here
+
+
+def _typed(value):
+    if isinstance(value, list):
+        return [_typed(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    read = yaml.safe_load(value) if re.fullmatch(r"[\w.+-]+", value) else value
+    return read if read is None or isinstance(read, bool | int | float) else value
