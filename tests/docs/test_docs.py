@@ -2,8 +2,8 @@
 
 What a shell is given in README.md and docs/ falls into four classes. `make` and `snakemake` are run
 dry here, in a copy of the workflow, and in earnest by `test_workflow.py`, which makes the report as
-well; engines run exported models; two commands are of other kinds. The rest needs what no test has,
-and the text says so.
+well; engines run exported models; `.ci/run` builds the site; two commands are of other kinds. The
+rest needs what no test has, and the text says so.
 """
 
 import os
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import dynmatch
 from dynmatch.export import lammps, openmm_files
 from dynmatch.model import Model
 from dynmatch.model_file import save
@@ -27,15 +28,23 @@ from tests.helpers.models import grid, soft_model
 from tests.helpers.rule_files import ROOT
 from tests.workflow.test_workflow import PARTS
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report)"
-MODEL_RUNS = r"cd results/laptop/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
-OTHERS = r"grep -n __use_yte__|\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report"
+MODEL_RUNS = r"cd results/(laptop|smoke)/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
+OTHERS = (
+    r"\.venv/bin/mkdocs build|grep -n __use_yte__|"
+    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report"
+)
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",
     r"\.venv/bin/python examples/methanol": r"11 minutes",
     r"python -m benchmarks": r"needs a quiet machine",
     r"snakemake --use-conda": r"needs conda",
+    r"uv pip compile": r"needs a connection",
+    r"docker |apptainer ": r"needs (Docker|Apptainer)",
 }
 """Commands that no test runs, and what the paragraph around them must say they need."""
 
@@ -91,6 +100,8 @@ def clone(tmp_path_factory):
         else:
             shutil.copy(source, folder / part)
     (folder / ".venv").symlink_to(sys.prefix)
+    tutorial = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
+    (folder / "mine.yaml").write_text(re.search(r"```yaml\n(.*?)```", tutorial, re.DOTALL)[1])
     own = folder / "results/methanol_atoms"
     own.mkdir(parents=True)
     for name in ("topology.pdb", "run-1.xtc", "run-2.xtc"):
@@ -165,17 +176,44 @@ def test_the_command_that_looks_for_expressions_in_a_config(tmp_path):
 
 def test_examples_of_the_python_interface(results, monkeypatch):
     monkeypatch.chdir(results)
-    names = {}
-    for block in blocks("docs/api.md", "python"):
-        exec(compile(block, "docs/api.md", "exec"), names)
+    names = executed("docs/api.md")
     assert names["trajectory"].n_frames == 201
     assert names["forces"].shape == (64, 3)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_a_model_in_a_few_lines(results, monkeypatch, page):
+    monkeypatch.chdir(results)
+    assert executed(page)["run"].n_frames == 201
+
+
+def executed(page: str) -> dict:
+    """Names after the blocks of Python of a page, which are those of a run with results."""
+    names = {}
+    for block in blocks(page, "python"):
+        exec(compile(block.replace("results/smoke", "results/laptop"), page, "exec"), names)
+    return names
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 90
+
+
+def test_versions_are_the_same_everywhere():
+    found = {dynmatch.__version__}
+    for name, line in (
+        ("pyproject.toml", r'^version = "(.+)"'),
+        ("CITATION.cff", r"^version: (.+)"),
+    ):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found.update(re.findall(line, text, flags=re.MULTILINE))
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(
     ("page", "program", "kind"),
     [
-        ("README.md", "bin/lmp", "results"),
+        ("docs/tutorial.md", "bin/lmp", "results"),
         ("docs/export.md", "bin/lmp", "results"),
         ("docs/export.md", "run_openmm.py", "results"),
         ("docs/export.md", "lammps_driver", "network_results"),
@@ -188,6 +226,7 @@ def test_commands_that_run_an_exported_model(request, monkeypatch, page, program
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "scripts"))
     (block,) = (each for each in blocks(page, "sh") if program in each)
     block = re.sub(r"^.*pip install.*$", "", block, flags=re.MULTILINE)
+    block = block.replace("results/smoke", "results/laptop")
     block = re.sub(r"in\.lammps.*", "in.lammps -var steps 80", block)
     block = block.replace("run_openmm.py 10", "run_openmm.py 1")
     folder = tree / "results/laptop/water/ld/seed-1/export"

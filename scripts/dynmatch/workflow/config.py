@@ -1,8 +1,11 @@
 """The config of a run: completed with the schema's defaults, and checked before anything runs."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+import yaml
 
 from dynmatch.errors import DynmatchError
 from dynmatch.systems.base import baselines_of
@@ -32,6 +35,13 @@ def complete(config: Mapping) -> dict:
     if problems:
         raise DynmatchError("\n".join(f"config: {line}" for line in dict.fromkeys(problems)))
     return completed
+
+
+def retyped(config: Mapping, given: Mapping) -> dict:
+    """`config` with the numbers and truth values in lists and mappings of `given`, which came by
+    --config: Snakemake leaves them text."""
+    lists = {key: value for key, value in given.items() if not isinstance(value, str)}
+    return _retyped(config, lists)
 
 
 def models_of(config: Mapping, name: str) -> list[str]:
@@ -70,3 +80,20 @@ def _unknown_names(config: Mapping) -> list[str]:
         for i, name in enumerate(config["only"])
         if name not in config["systems"]
     ]
+
+
+def _retyped(here, given):
+    if isinstance(here, Mapping) and isinstance(given, Mapping):
+        return dict(here) | {
+            key: _retyped(here[key], value) for key, value in given.items() if key in here
+        }
+    return _typed(given) if here == given else here
+
+
+def _typed(value):
+    if isinstance(value, list):
+        return [_typed(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    read = yaml.safe_load(value) if re.fullmatch(r"[\w.+-]+", value) else value
+    return read if read is None or isinstance(read, bool | int | float) else value
