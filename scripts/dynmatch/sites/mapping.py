@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.masses import Masses, masses_of
 from dynmatch.sites.topology import SiteTopology
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def map_sites(
     that cannot be read, a group that is empty or overlaps another, atoms that do not exist, weights
     that do not fit, and a mass that is not known.
     """
-    masses = np.array([0.0 if a.element is None else a.element.mass for a in topology.atoms])
+    masses = masses_of(topology)
     if definitions:
         sites = [
             site
@@ -64,7 +65,7 @@ def map_sites(
     return sites
 
 
-def _sites_of(topology, masses, definition: Mapping, where: str) -> list[Site]:
+def _sites_of(topology, masses: Masses, definition: Mapping, where: str) -> list[Site]:
     residue_of = np.array([atom.residue.index for atom in topology.atoms])
     if isinstance(definition["atoms"], str):
         atoms = _select(topology, definition["atoms"], where)
@@ -102,10 +103,15 @@ def _select(topology: mdtraj.Topology, text: str, where: str) -> np.ndarray:
     return atoms
 
 
-def _site(masses, name: str, atoms, definition: Mapping, residue: int, where: str) -> Site:
+def _site(masses: Masses, name: str, atoms, definition: Mapping, residue: int, where: str) -> Site:
     atoms = np.asarray(atoms)
-    mass = masses[atoms]
-    weights = np.array(definition.get("weights") or mass, float)
+    mass = masses.value[atoms]
+    weights = np.array(definition.get("weights") or (mass if len(atoms) > 1 else [1.0]), float)
+    if len(atoms) > 1 and not definition.get("weights") and masses.unknown[atoms].any():
+        raise DynmatchError(
+            f"{where}: the elements of some atoms of {name} are not known, and with them not their "
+            "masses; give weights and mass in a list of sites"
+        )
     if len(weights) != len(atoms):
         raise DynmatchError(
             f"{where}.weights: {len(weights)} weights for a group of {len(atoms)} atoms; give one "
@@ -126,6 +132,11 @@ def _site(masses, name: str, atoms, definition: Mapping, residue: int, where: st
             raise DynmatchError(
                 f"{where}.mass: the elements of some atoms of {name} are not known; give the mass "
                 "of the site"
+            )
+        if masses.united[atoms[used]].any():
+            raise DynmatchError(
+                f"{where}.mass: {name} has no hydrogens in the topology, and its atoms may be "
+                "united ones, which weigh more than their elements; give the mass of the site"
             )
         total = 1 / np.sum(weights[used] ** 2 / mass[used])
     return Site(name, atoms, weights, float(total), residue)
@@ -178,7 +189,20 @@ def site_bonds(topology: mdtraj.Topology, sites: Sequence[Site]) -> list[tuple[i
 def site_topology(
     topology: mdtraj.Topology, sites: Sequence[Site], bonds: Sequence[tuple[int, int]]
 ) -> SiteTopology:
-    """The topology of the sites: names, bonds, and the residues of the atoms they stand for."""
+    """The topology of the sites: names, bonds, and the residues of the atoms they stand for.
+
+    Raises DynmatchError, naming the residue, where one has several sites and none of them a bond:
+    they would be taken for molecules of their own, and their bonds for pairs that attract.
+    """
+    bonded = {site for bond in bonds for site in bond}
+    residues = [site.residue for site in sites]
+    loose = {r for place, r in enumerate(residues) if place not in bonded and residues.count(r) > 1}
+    loose -= {residues[place] for place in bonded}
+    if loose:
+        raise DynmatchError(
+            f"the topology: residue {topology.residue(min(loose))} has several sites and no bond; "
+            "give a topology with bonds (PDB with CONECT records, PSF, PRMTOP, MOL2)"
+        )
     kept = list(dict.fromkeys(site.residue for site in sites))
     number = {residue: place for place, residue in enumerate(kept)}
     return SiteTopology(

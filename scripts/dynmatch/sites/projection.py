@@ -27,16 +27,47 @@ def apply_mapping(matrix: csr_array, values: np.ndarray) -> np.ndarray:
     return (matrix @ columns).reshape(-1, frames, 3).transpose(1, 0, 2)
 
 
-def make_whole(positions: np.ndarray, groups: Sequence[np.ndarray], box: np.ndarray) -> np.ndarray:
-    """Move each atom to its image next to the first atom of its group.
+def make_whole(
+    positions: np.ndarray,
+    groups: Sequence[np.ndarray],
+    box: np.ndarray,
+    bonds: Sequence[tuple[int, int]] = (),
+) -> np.ndarray:
+    """Move each atom to its image next to an atom of its group that it is bonded to, beginning with
+    the group's first; where no bonds lead to it, next to the first.
 
-    positions (F, n, 3), nm. Right for groups that reach less than half a height of the box from
-    their first atom.
+    positions (F, n, 3), nm; bonds are pairs of atoms. Right while bonds, and the way to an atom
+    without, are shorter than half a height of the box.
     """
-    first = np.arange(positions.shape[1])
+    whole = np.array(positions)
+    for atoms, anchors in _generations(groups, bonds):
+        whole[:, atoms] -= lattice_vector(whole[:, atoms] - whole[:, anchors], box)
+    return whole
+
+
+def _generations(
+    groups: Sequence[np.ndarray], bonds: Sequence[tuple[int, int]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Atoms and those that they are put next to, which come in an earlier generation."""
+    near: dict[int, list[int]] = {}
+    for i, j in bonds:
+        near.setdefault(int(i), []).append(int(j))
+        near.setdefault(int(j), []).append(int(i))
+    generations: list[list[tuple[int, int]]] = []
     for group in groups:
-        first[group] = group[0]
-    return positions - lattice_vector(positions - positions[:, first], box)
+        waiting = set(int(atom) for atom in group[1:])
+        last, depth = [int(group[0])], 0
+        while waiting:
+            steps = {j: i for i in last for j in near.get(i, ()) if j in waiting}
+            if not steps:
+                # no bond leads on: one more, next to the first
+                steps = {min(waiting): int(group[0])} if near else dict.fromkeys(waiting, last[0])
+            if depth == len(generations):
+                generations.append([])
+            generations[depth] += steps.items()
+            waiting -= steps.keys()
+            last, depth = list(steps), depth + 1
+    return [tuple(np.array(each).T) for each in generations]
 
 
 def unwrap(positions: np.ndarray, previous: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import mdtraj
 import numpy as np
+from scipy.io import netcdf_file
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
@@ -20,13 +22,15 @@ from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.mapping import Site, map_sites, site_bonds, site_topology, weights_of
 from dynmatch.sites.projection import apply_mapping, make_whole, unwrap
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.systems.trajectory import npt
+from dynmatch.systems.trajectory import lammps_dump, npt
 from dynmatch.units import BOLTZMANN
 
 CHUNK = 500
 """All-atom frames in memory at a time."""
 WITHOUT_TIMES = (".dcd", ".xyz", ".xyz.gz", ".pdb", ".pdb.gz", ".binpos", ".lammpstrj", ".mdcrd")
 """Suffixes of formats whose frames carry no time; MDTraj then counts them from 0."""
+NETCDF = (".nc", ".netcdf", ".ncdf")
+"""Suffixes of a format whose frames may."""
 NEIGHBOUR = (0.05, 0.8)
 """Range of the mean distance of an atom to its nearest neighbour, nm: a bond of hydrogen is 0.1, a
 coarse bead's neighbour at 0.5."""
@@ -36,6 +40,8 @@ DIFFUSION = (3e-6, 0.3)
 """Range of a liquid's diffusion constant, nm^2/ps (water: 2e-3, an ionic liquid: 1e-5)."""
 NO_BOX = 1e4
 """Edge of the box that stands for none while files are read, nm: nothing is as large."""
+LONGEST_GROUP = 0.9
+"""Of half the box: how far an atom without bonds may be from the first of its group."""
 BALLISTIC = 1.5
 """Largest mean squared displacement between two frames, over that of free flight."""
 
@@ -94,7 +100,8 @@ def project_own(
     of_sites = site_topology(atoms, sites, bonds)
     unwrapped = []
     for frames in positions:
-        first = make_whole(frames[:1].astype(np.float64), of_sites.molecules, edges)[0]
+        first = frames[:1].astype(np.float64)
+        first = make_whole(first, of_sites.molecules, edges, of_sites.bonds)[0]
         unwrapped.append(unwrap(frames, first, edges).astype(np.float32))
     trajectory = SiteTrajectory(
         positions=np.concatenate(unwrapped),
@@ -168,27 +175,85 @@ def _read(
     """Positions of the sites in any image, (F, N, 3) nm, of one file, scaled to its first box; and
     the box of each frame as vectors (F, 3, 3), nm."""
     groups = [site.atoms for site in sites]
-    parts, times, boxes, box = [], [], [], None
+    bonds = [(a.index, b.index) for a, b in atoms.bonds]
+    loose = _without_bonds(groups, bonds)
+    scaled = False
+    if lammps_dump.is_dump(path):
+        lammps_dump.check_steps(path)
+        scaled = lammps_dump.is_scaled(path)
+    parts, times, boxes, box, last = [], [], [], None, None
     with tqdm(desc=path.name, unit=" frames", mininterval=1) as bar:
         for chunk in _chunks(path, topology, atoms):
             vectors = _boxes(path, chunk, periodic, where)
             boxes.append(vectors)
+            if scaled:
+                # MDTraj takes them for angstroms
+                chunk.xyz = np.einsum("fnk,fkx->fnx", 10.0 * chunk.xyz, vectors)
             if box is None:
                 box = reduced(vectors[0])
                 _check_lengths(chunk.xyz[0].astype(np.float64), box, atoms, path)
             if not np.isfinite(chunk.xyz).all():
                 raise DynmatchError(f"{path}: a coordinate is not a number")
+            _refuse_repeated(path, chunk.xyz, last, sum(map(len, times)))
+            last = chunk.xyz[-1]
             x = npt.scaled(chunk.xyz.astype(np.float64), vectors, boxes[0][0])
-            whole = make_whole(x, groups, box)
+            whole = make_whole(x, groups, box, bonds)
+            _refuse_long(path, whole, [groups[k] for k in loose], [sites[k] for k in loose], box)
             parts.append(apply_mapping(matrix, whole))
             times.append(chunk.time)
             bar.update(len(chunk))
     frames = np.concatenate(parts) if parts else np.empty((0, len(sites), 3))
     if len(frames) < 3:
         raise DynmatchError(f"{path}: holds {len(frames)} frames; it takes 3 at least")
-    if not str(path).lower().endswith(WITHOUT_TIMES):
+    if _has_times(path):
         _check_times(path, np.concatenate(times).astype(np.float64), spacing, where)
     return frames, np.concatenate(boxes)
+
+
+def _without_bonds(groups: Sequence[np.ndarray], bonds: Sequence[tuple[int, int]]) -> list[int]:
+    """Groups of more than one atom that bonds do not hold together."""
+    count = 1 + max((int(group.max()) for group in groups), default=0)
+    count = max([count, *(1 + max(bond) for bond in bonds)])
+    owner = np.full(count, -1)
+    for number, group in enumerate(groups):
+        owner[group] = number
+    within = np.array([bond for bond in bonds if owner[bond[0]] == owner[bond[1]]], int)
+    i, j = within.reshape(-1, 2).T
+    graph = csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
+    part = connected_components(graph, directed=False)[1]
+    return [k for k, group in enumerate(groups) if len(set(part[group].tolist())) > 1]
+
+
+def _refuse_long(
+    path: Path,
+    whole: np.ndarray,
+    groups: Sequence[np.ndarray],
+    sites: Sequence[Site],
+    box: np.ndarray,
+) -> None:
+    """Raise DynmatchError where atoms of a group without bonds are so far from its first that
+    another image of them may be the right one."""
+    farthest = LONGEST_GROUP * heights(box).min() / 2
+    for group, site in zip(groups, sites, strict=True):
+        reach = np.sqrt(np.sum((whole[:, group] - whole[:, group[:1]]) ** 2, -1)).max()
+        if reach > farthest:
+            raise DynmatchError(
+                f"{path}: atoms of a site {site.name} are {reach:.2g} nm apart, about half the "
+                "box, and the topology has no bonds that would tell which of their images belong "
+                "together; give a topology with bonds"
+            )
+
+
+def _refuse_repeated(path: Path, x: np.ndarray, before: np.ndarray | None, done: int) -> None:
+    """Raise DynmatchError where a frame is that before it: nothing stands still."""
+    x = x if before is None else np.concatenate([before[None], x])
+    same = np.flatnonzero((x[1:] == x[:-1]).all((1, 2)))
+    if len(same):
+        number = done + same[0] - (before is not None)
+        raise DynmatchError(
+            f"{path}: frames {number} and {number + 1} are the same, as where a run was restarted; "
+            "leave out what is double, or give the parts as files of their own"
+        )
 
 
 def _chunks(
@@ -261,9 +326,21 @@ def _check_lengths(
             )
 
 
+def _has_times(path: Path) -> bool:
+    """Whether frames carry times; where not, MDTraj counts them."""
+    name = str(path).lower()
+    if name.endswith(NETCDF):
+        with netcdf_file(path, mmap=False) as file:
+            return "time" in file.variables
+    return not name.endswith(WITHOUT_TIMES)
+
+
 def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> None:
     """Raise DynmatchError where the file's own times are uneven or contradict the config."""
     steps = np.diff(time)
+    if not steps.any():
+        # 0 throughout: the program that wrote them had none
+        return
     # times are kept in single precision
     tolerance = 0.01 * abs(steps[0]) + 4 * np.spacing(np.float32(np.abs(time).max()))
     uneven = np.flatnonzero(np.abs(steps - steps[0]) > tolerance)
