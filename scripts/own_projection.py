@@ -24,6 +24,7 @@ def main(snakemake) -> None:
         periodic=params.periodic,
         box=params.box,
         where=f"{system}.reference",
+        molecules=params.molecules,
     )
     counts = Counter(sites.topology.names)
     logging.info(

@@ -23,6 +23,7 @@ rule own_projection:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         frame_spacing=lookup(dpath="systems/{system}/reference/frame_spacing", within=config),
         sites=lookup(dpath="systems/{system}/reference/sites", within=config),
+        molecules=lookup(dpath="systems/{system}/reference/molecules", within=config),
         periodic=lookup(dpath="systems/{system}/reference/periodic", within=config),
         box=lookup(dpath="systems/{system}/reference/box", within=config),
         cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config),

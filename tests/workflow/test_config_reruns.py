@@ -39,9 +39,10 @@ def name_of(key: str) -> str:
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory) -> tuple[Job, ...]:
-    """Of one run with the default water, and one system for each changed key."""
+    """Of one run with the default water and all baselines, and one system for each changed key."""
     folder = tmp_path_factory.mktemp("changed")
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["systems"]["water"]["baselines"]["methods"] = ["fm", "rem", "static"]
     for key, value in CHANGED.items():
         system = copy.deepcopy(config["systems"]["water"])
         *above, last = key.split(".")

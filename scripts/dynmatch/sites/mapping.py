@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.masses import Masses, masses_of
+from dynmatch.sites.molecules import site_definitions
 from dynmatch.sites.topology import SiteTopology
 
 logger = logging.getLogger(__name__)
@@ -35,26 +36,38 @@ class Site:
 
 
 def map_sites(
-    topology: mdtraj.Topology, definitions: Sequence[Mapping], where: str = "reference"
+    topology: mdtraj.Topology,
+    definitions: Sequence[Mapping],
+    where: str = "reference",
+    molecules: Sequence[Mapping] = (),
 ) -> list[Site]:
     """Sites of `topology`, in the order of its residues.
 
     definitions  as the config's `sites`: name; atoms, a selection in MDTraj's language, which makes
                  one site of each residue it has atoms in, or a list of atom indices from 0, which
                  makes one site; weights, in the order of the atoms, empty for their masses; mass in
-                 amu, 0 for that of the elements. Empty for the centre of mass of each residue.
+                 amu, 0 for that of the elements
+    molecules    as the config's `molecules`, see `molecules.site_definitions`; with neither, a site
+                 is the centre of mass of a residue
 
     Warns of atoms that belong to no site. Raises DynmatchError, naming the key, for a selection
     that cannot be read, a group that is empty or overlaps another, atoms that do not exist, weights
     that do not fit, and a mass that is not known.
     """
     masses = masses_of(topology)
-    if definitions:
+    if definitions or molecules:
         sites = [
             site
             for number, definition in enumerate(definitions)
             for site in _sites_of(topology, masses, definition, f"{where}.sites[{number}]")
         ]
+        residue_of = [atom.residue.index for atom in topology.atoms]
+        for number, molecule in enumerate(molecules):
+            here = f"{where}.molecules[{number}]"
+            sites += [
+                _site(masses, site["name"], atoms, site, residue_of[atoms[0]], here)
+                for site, atoms in site_definitions(topology, molecule, here)
+            ]
         sites.sort(key=lambda site: site.residue)
     else:
         sites = [

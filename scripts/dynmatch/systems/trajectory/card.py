@@ -8,7 +8,11 @@ from dynmatch.systems.base import Section, System
 
 
 def mapping(system: Section) -> str | list[dict]:
-    return system["reference"]["sites"] or "one site per residue, at its centre of mass"
+    reference = system["reference"]
+    return [
+        *reference["molecules"],
+        *reference["sites"],
+    ] or "one site per residue, at its centre of mass"
 
 
 def conflicts(system: Section) -> Iterator[str]:

@@ -56,13 +56,14 @@ def project_own(
     periodic: bool = True,
     box: str = "mean",
     where: str = "reference",
+    molecules: Sequence[Mapping] = (),
 ) -> SiteTrajectory:
     """The sites of a user's trajectories; each file is a replica of its own.
 
     topology      a file from which MDTraj reads names, residues, elements and bonds
     frame_spacing ps, the same in all files
     temperature   K
-    definitions   of the sites, see `mapping.map_sites`
+    definitions   of the sites, and of whole `molecules`, see `mapping.map_sites`
     cutoffs       lengths (nm) by key of the config, none of which may exceed half a height of the
                   box
     periodic      whether the system is; if not, boxes in the files are not looked at, and the sites
@@ -77,7 +78,7 @@ def project_own(
     Raises DynmatchError, naming the key or the file, for what cannot be read or used.
     """
     atoms = _load_topology(topology, where)
-    sites = map_sites(atoms, definitions, where)
+    sites = map_sites(atoms, definitions, where, molecules)
     bonds = site_bonds(atoms, sites)
     matrix = weights_of(sites, atoms.n_atoms)
     positions, times, vectors = [], [], []

@@ -1,0 +1,103 @@
+"""One molecule mapped, and its mapping repeated over all molecules of its kind.
+
+A bead may span residues, and a molecule may be many of them: what belongs together is told by bonds
+or, where the topology has none, by the number of atoms of a molecule.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import mdtraj
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from dynmatch.errors import DynmatchError
+
+
+def molecules_of(topology: mdtraj.Topology, definition: Mapping, where: str) -> np.ndarray:
+    """(M, n) atoms of the molecules that `definition` is of, in the order of the topology.
+
+    definition  with `select`, atoms in MDTraj's language, and `size`, the number of atoms of a
+                molecule, which then follow one another; 0 for what bonds hold together
+
+    Raises DynmatchError, naming the key, where molecules differ in their atoms' names.
+    """
+    try:
+        atoms = np.sort(topology.select(definition["select"]))
+    except Exception as error:  # MDTraj's parser raises what its parts raise
+        raise DynmatchError(
+            f"{where}.select: '{definition['select']}' is no selection that MDTraj understands: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
+    if not len(atoms):
+        raise DynmatchError(f"{where}.select: '{definition['select']}' selects no atom")
+    size = definition["size"]
+    if size:
+        if len(atoms) % size:
+            raise DynmatchError(
+                f"{where}.size: {len(atoms)} atoms are no whole number of molecules of {size}"
+            )
+        groups = list(atoms.reshape(-1, size))
+    else:
+        groups = _by_bonds(topology, atoms)
+    names = [tuple(topology.atom(a).name for a in group) for group in groups]
+    for number, found in enumerate(names):
+        if found != names[0]:
+            raise DynmatchError(
+                f"{where}: molecule {number} has the atoms {' '.join(found)[:80]}, and the first "
+                f"{' '.join(names[0])[:80]}; select molecules of one kind, and give size where the "
+                "topology has no bonds"
+            )
+    return np.array(groups)
+
+
+def _by_bonds(topology: mdtraj.Topology, atoms: np.ndarray) -> list[np.ndarray]:
+    count = topology.n_atoms
+    i, j = np.array([(a.index, b.index) for a, b in topology.bonds], int).reshape(-1, 2).T
+    part = connected_components(
+        csr_array((np.ones(len(i)), (i, j)), shape=(count, count)), directed=False
+    )[1][atoms]
+    return [atoms[part == number] for number in dict.fromkeys(part.tolist())]
+
+
+def site_definitions(
+    topology: mdtraj.Topology, definition: Mapping, where: str
+) -> list[tuple[Mapping, np.ndarray]]:
+    """The sites of all molecules: for each, its definition and its atoms.
+
+    definition  as the config's `molecules`: select, size, sites and bonds; atoms of a site are
+                named, or counted from 0 within the molecule
+
+    Bonds, pairs of sites counted from 0 within the molecule, are added to `topology`, between the
+    first atoms of the sites.
+    """
+    molecules = molecules_of(topology, definition, where)
+    names = [topology.atom(a).name for a in molecules[0]]
+    places = [
+        [_place(atom, names, f"{where}.sites[{number}].atoms") for atom in site["atoms"]]
+        for number, site in enumerate(definition["sites"])
+    ]
+    for first, second in definition["bonds"]:
+        if max(first, second) >= len(places) or first == second:
+            raise DynmatchError(f"{where}.bonds: there are no sites {first} and {second} to bond")
+        for molecule in molecules:
+            ends = (topology.atom(molecule[places[site][0]]) for site in (first, second))
+            topology.add_bond(*ends)
+    return [
+        (site, molecule[place])
+        for molecule in molecules
+        for site, place in zip(definition["sites"], places, strict=True)
+    ]
+
+
+def _place(atom: str | int, names: Sequence[str], where: str) -> int:
+    if isinstance(atom, int):
+        if atom >= len(names):
+            raise DynmatchError(f"{where}: there is no atom {atom} in a molecule of {len(names)}")
+        return atom
+    if names.count(atom) != 1:
+        raise DynmatchError(
+            f"{where}: {names.count(atom)} atoms of the molecule are called {atom}; count them "
+            "from 0 instead"
+        )
+    return names.index(atom)
