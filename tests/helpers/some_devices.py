@@ -11,7 +11,8 @@ from dynmatch.runtime.jax_setup import configure
 
 
 def train(dynamics: str, types: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Parameters and metrics after two updates on frames of a jittered lattice."""
+    """Parameters, the values of the dynamics among them, and metrics after two updates on frames of
+    a jittered lattice."""
     import jax
     import jax.numpy as jnp
 
@@ -24,10 +25,12 @@ def train(dynamics: str, types: tuple[str, ...]) -> dict[str, np.ndarray]:
     state = small.state
     for update in range(2):
         state, metrics = small.game.update(state, small.drawn(update), jnp.float32(1.0))
-    leaves = jax.tree.leaves((state.parameters, state.replicas.position, metrics))
+    pull, values = metrics.pop("d0_pull"), jax.tree.map(jnp.exp, state.parameters["dynamics"])
+    potential, positions = state.parameters["potential"], state.replicas.position
+    leaves = jax.tree.leaves((values, potential, positions, metrics))
     used = len(state.replicas.position.sharding.device_set)
     found = {f"{dynamics} {n}": np.asarray(x) for n, x in enumerate(leaves)}
-    return found | {"devices": used}
+    return found | {f"{dynamics} d0_pull": np.asarray(pull), "devices": used}
 
 
 def simulate() -> dict[str, np.ndarray]:
