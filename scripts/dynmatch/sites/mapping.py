@@ -7,7 +7,7 @@ mass is the sum of the masses.
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.masses import Masses, masses_of
 from dynmatch.sites.molecules import site_definitions
+from dynmatch.sites.selection import select
 from dynmatch.sites.topology import SiteTopology
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def map_sites(
 def _sites_of(topology, masses: Masses, definition: Mapping, where: str) -> list[Site]:
     residue_of = np.array([atom.residue.index for atom in topology.atoms])
     if isinstance(definition["atoms"], str):
-        atoms = _select(topology, definition["atoms"], where)
+        atoms = select(topology, definition["atoms"], f"{where}.atoms")
         groups = [atoms[residue_of[atoms] == r] for r in dict.fromkeys(residue_of[atoms].tolist())]
     else:
         groups = [np.array(definition["atoms"], int)]
@@ -97,23 +98,6 @@ def _sites_of(topology, masses: Masses, definition: Mapping, where: str) -> list
         _site(masses, definition["name"], group, definition, int(residue_of[group[0]]), where)
         for group in groups
     ]
-
-
-def _select(topology: mdtraj.Topology, text: str, where: str) -> np.ndarray:
-    try:
-        atoms = topology.select(text)
-    except Exception as error:  # MDTraj's parser raises what its parts raise
-        raise DynmatchError(
-            f"{where}.atoms: '{text}' is no selection that MDTraj understands: "
-            f"{str(error).strip().splitlines()[0]}"
-        ) from error
-    if len(atoms) == 0:
-        names = ", ".join(dict.fromkeys(atom.name for atom in topology.atoms))
-        raise DynmatchError(
-            f"{where}.atoms: '{text}' selects no atom of the topology; its atoms are called "
-            f"{names[:120]}"
-        )
-    return atoms
 
 
 def _site(masses: Masses, name: str, atoms, definition: Mapping, residue: int, where: str) -> Site:
@@ -207,10 +191,8 @@ def site_topology(
     Raises DynmatchError, naming the residue, where one has several sites and none of them a bond:
     they would be taken for molecules of their own, and their bonds for pairs that attract.
     """
-    bonded = {site for bond in bonds for site in bond}
-    residues = [site.residue for site in sites]
-    loose = {r for place, r in enumerate(residues) if place not in bonded and residues.count(r) > 1}
-    loose -= {residues[place] for place in bonded}
+    several = {r for r, count in Counter(site.residue for site in sites).items() if count > 1}
+    loose = several - {sites[place].residue for bond in bonds for place in bond}
     if loose:
         raise DynmatchError(
             f"the topology: residue {topology.residue(min(loose))} has several sites and no bond; "

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import mdtraj
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.selection import select
+from dynmatch.sites.topology import parts_of
 
 
 def molecules_of(topology: mdtraj.Topology, definition: Mapping, where: str) -> np.ndarray:
@@ -22,15 +22,7 @@ def molecules_of(topology: mdtraj.Topology, definition: Mapping, where: str) -> 
 
     Raises DynmatchError, naming the key, where molecules differ in their atoms' names.
     """
-    try:
-        atoms = np.sort(topology.select(definition["select"]))
-    except Exception as error:  # MDTraj's parser raises what its parts raise
-        raise DynmatchError(
-            f"{where}.select: '{definition['select']}' is no selection that MDTraj understands: "
-            f"{str(error).strip().splitlines()[0]}"
-        ) from error
-    if not len(atoms):
-        raise DynmatchError(f"{where}.select: '{definition['select']}' selects no atom")
+    atoms = select(topology, definition["select"], f"{where}.select")
     size = definition["size"]
     if size:
         if len(atoms) % size:
@@ -52,11 +44,7 @@ def molecules_of(topology: mdtraj.Topology, definition: Mapping, where: str) -> 
 
 
 def _by_bonds(topology: mdtraj.Topology, atoms: np.ndarray) -> list[np.ndarray]:
-    count = topology.n_atoms
-    i, j = np.array([(a.index, b.index) for a, b in topology.bonds], int).reshape(-1, 2).T
-    part = connected_components(
-        csr_array((np.ones(len(i)), (i, j)), shape=(count, count)), directed=False
-    )[1][atoms]
+    part = parts_of(topology.n_atoms, [(a.index, b.index) for a, b in topology.bonds])[atoms]
     return [atoms[part == number] for number in dict.fromkeys(part.tolist())]
 
 

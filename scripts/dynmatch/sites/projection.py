@@ -7,6 +7,9 @@ from scipy.sparse import csr_array
 
 from dynmatch.sites.box import lattice_vector, minimum_image
 
+Generations = list[tuple[np.ndarray, np.ndarray]]
+"""Atoms (n,), and the atoms (n,) that they are put next to."""
+
 
 def centre_of_mass_mapping(groups: Sequence[np.ndarray], mass: np.ndarray) -> csr_array:
     """M (N, n): row I holds m_i / sum of m over the atoms i of group I; `mass` (n,), amu."""
@@ -39,21 +42,24 @@ def make_whole(
     positions (F, n, 3), nm; bonds are pairs of atoms. Right while bonds, and the way to an atom
     without, are shorter than half a height of the box.
     """
+    return put_next_to(positions, generations(groups, bonds), box)
+
+
+def put_next_to(positions: np.ndarray, order: Generations, box: np.ndarray) -> np.ndarray:
+    """`make_whole`, in the `order` of `generations`."""
     whole = np.array(positions)
-    for atoms, anchors in _generations(groups, bonds):
+    for atoms, anchors in order:
         whole[:, atoms] -= lattice_vector(whole[:, atoms] - whole[:, anchors], box)
     return whole
 
 
-def _generations(
-    groups: Sequence[np.ndarray], bonds: Sequence[tuple[int, int]]
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def generations(groups: Sequence[np.ndarray], bonds: Sequence[tuple[int, int]]) -> Generations:
     """Atoms and those that they are put next to, which come in an earlier generation."""
     near: dict[int, list[int]] = {}
     for i, j in bonds:
         near.setdefault(int(i), []).append(int(j))
         near.setdefault(int(j), []).append(int(i))
-    generations: list[list[tuple[int, int]]] = []
+    found: list[list[tuple[int, int]]] = []
     for group in groups:
         waiting = set(int(atom) for atom in group[1:])
         last, depth = [int(group[0])], 0
@@ -62,12 +68,12 @@ def _generations(
             if not steps:
                 # no bond leads on: one more, next to the first
                 steps = {min(waiting): int(group[0])} if near else dict.fromkeys(waiting, last[0])
-            if depth == len(generations):
-                generations.append([])
-            generations[depth] += steps.items()
+            if depth == len(found):
+                found.append([])
+            found[depth] += steps.items()
             waiting -= steps.keys()
             last, depth = list(steps), depth + 1
-    return [tuple(np.array(each).T) for each in generations]
+    return [tuple(np.array(each).T) for each in found]
 
 
 def unwrap(positions: np.ndarray, previous: np.ndarray, box: np.ndarray) -> np.ndarray:

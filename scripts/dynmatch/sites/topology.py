@@ -85,9 +85,7 @@ class SiteTopology:
     def molecules(self) -> list[np.ndarray]:
         """Sites of each molecule: those that bonds connect; a site without bonds is one by
         itself."""
-        rows, columns = np.array(self.bonds, int).reshape(-1, 2).T
-        graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(self.n_sites,) * 2)
-        labels = connected_components(graph, directed=False)[1]
+        labels = parts_of(self.n_sites, self.bonds)
         order = np.argsort(labels, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
@@ -209,6 +207,13 @@ class SiteTopology:
 def independent_sites(names: Sequence[str], residue: str) -> SiteTopology:
     """Sites without bonds, each a residue of that name by itself."""
     return SiteTopology(tuple(names), tuple(range(len(names))), (residue,) * len(names))
+
+
+def parts_of(count: int, bonds: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(count,) number of the part, of those that bonds connect, that each atom or site is in."""
+    rows, columns = np.array(bonds, int).reshape(-1, 2).T
+    graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    return connected_components(graph, directed=False)[1]
 
 
 def paths(bonds: Iterable[tuple[int, int]], length: int) -> list[tuple[int, ...]]:

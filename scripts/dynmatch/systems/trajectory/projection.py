@@ -12,7 +12,6 @@ import mdtraj
 import numpy as np
 from scipy.io import netcdf_file
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
@@ -20,7 +19,14 @@ from dynmatch.errors import DynmatchError
 from dynmatch.sites.box import heights, points_for_tree, reduced, vectors_of
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.mapping import Site, map_sites, site_bonds, site_topology, weights_of
-from dynmatch.sites.projection import apply_mapping, make_whole, unwrap
+from dynmatch.sites.projection import (
+    apply_mapping,
+    generations,
+    make_whole,
+    put_next_to,
+    unwrap,
+)
+from dynmatch.sites.topology import parts_of
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.systems.trajectory import lammps_dump, npt
 from dynmatch.units import BOLTZMANN
@@ -177,7 +183,7 @@ def _read(
     the box of each frame as vectors (F, 3, 3), nm."""
     groups = [site.atoms for site in sites]
     bonds = [(a.index, b.index) for a, b in atoms.bonds]
-    loose = _without_bonds(groups, bonds)
+    order, loose = generations(groups, bonds), _without_bonds(groups, bonds, atoms.n_atoms)
     scaled = False
     if lammps_dump.is_dump(path):
         lammps_dump.check_steps(path)
@@ -198,7 +204,7 @@ def _read(
             _refuse_repeated(path, chunk.xyz, last, sum(map(len, times)))
             last = chunk.xyz[-1]
             x = npt.scaled(chunk.xyz.astype(np.float64), vectors, boxes[0][0])
-            whole = make_whole(x, groups, box, bonds)
+            whole = put_next_to(x, order, box)
             _refuse_long(path, whole, [groups[k] for k in loose], [sites[k] for k in loose], box)
             parts.append(apply_mapping(matrix, whole))
             times.append(chunk.time)
@@ -211,17 +217,14 @@ def _read(
     return frames, np.concatenate(boxes)
 
 
-def _without_bonds(groups: Sequence[np.ndarray], bonds: Sequence[tuple[int, int]]) -> list[int]:
-    """Groups of more than one atom that bonds do not hold together."""
-    count = 1 + max((int(group.max()) for group in groups), default=0)
-    count = max([count, *(1 + max(bond) for bond in bonds)])
+def _without_bonds(
+    groups: Sequence[np.ndarray], bonds: Sequence[tuple[int, int]], count: int
+) -> list[int]:
+    """Groups, of `count` atoms in all, that bonds between their own atoms do not hold together."""
     owner = np.full(count, -1)
     for number, group in enumerate(groups):
         owner[group] = number
-    within = np.array([bond for bond in bonds if owner[bond[0]] == owner[bond[1]]], int)
-    i, j = within.reshape(-1, 2).T
-    graph = csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
-    part = connected_components(graph, directed=False)[1]
+    part = parts_of(count, [(i, j) for i, j in bonds if owner[i] == owner[j]])
     return [k for k, group in enumerate(groups) if len(set(part[group].tolist())) > 1]
 
 
