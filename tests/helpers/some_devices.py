@@ -25,12 +25,12 @@ def train(dynamics: str, types: tuple[str, ...]) -> dict[str, np.ndarray]:
     state = small.state
     for update in range(2):
         state, metrics = small.game.update(state, small.drawn(update), jnp.float32(1.0))
-    pull, values = metrics.pop("d0_pull"), jax.tree.map(jnp.exp, state.parameters["dynamics"])
+    values = jax.tree.map(jnp.exp, state.parameters["dynamics"])
     potential, positions = state.parameters["potential"], state.replicas.position
     leaves = jax.tree.leaves((values, potential, positions, metrics))
     used = len(state.replicas.position.sharding.device_set)
     found = {f"{dynamics} {n}": np.asarray(x) for n, x in enumerate(leaves)}
-    return found | {f"{dynamics} d0_pull": np.asarray(pull), "devices": used}
+    return found | {"devices": used}
 
 
 def simulate() -> dict[str, np.ndarray]:

@@ -315,7 +315,7 @@ def test_seeds_are_averaged_with_the_error_of_their_spread_or_their_own():
         ("water", "bd", "2"): [
             Row("rdf", "mae", 0.04, 0.001, 0.006, 0.5),
             Row("diffusion", "ratio", 1.0, 0.04),
-            Row("training", "converged", 0.0, status="D0 is pulled up by 3.1%"),
+            Row("training", "converged", 0.0, status="MSD at 9 ps is 3.1% too small"),
         ],
         ("water", "ld", "1"): [Row("rdf", "mae", 0.03, 0.001)],
     }
@@ -330,7 +330,7 @@ def test_seeds_are_averaged_with_the_error_of_their_spread_or_their_own():
     ratio = means.loc[("diffusion", "ratio")]
     assert ratio.error == pytest.approx(np.sqrt((0.03**2 + 0.04**2) / 2))
     assert rdf.status == ""
-    assert means.loc[("training", "converged")].status == "seed 2: D0 is pulled up by 3.1%"
+    assert means.loc[("training", "converged")].status == "seed 2: MSD at 9 ps is 3.1% too small"
     assert list(table.iloc[0])[:6] == ["water", "reference", "", "diffusion", "value", 0.0023]
     assert list(table.iloc[1])[3:6] == ["diffusion", "value of the training part", 0.0022]
     assert len(table) == 12

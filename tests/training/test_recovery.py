@@ -21,8 +21,9 @@ from dynmatch.settings import (
 )
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.sites.windows import windows_of
+from dynmatch.sites.windows import Windows, windows_of
 from dynmatch.training.classifiers import neighbours
+from dynmatch.training.convergence import MSD_OFF, late_mean, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.state import draw
 
@@ -61,8 +62,9 @@ def brownian_motion(gamma: float) -> np.ndarray:
     return CORNERS + np.cumsum(np.sqrt(2 * KT * STEP / gamma) * steps, 0)
 
 
-def play(kind: str, motion: np.ndarray, lags: list[float], start: dict, updates: int, rate: float):
-    """What trajectories determine of the dynamics after a game, by column."""
+def game_of(
+    kind: str, motion: np.ndarray, lags: list[float], updates: int, rate: float = 0.0, freeze=()
+) -> tuple[Game, Windows]:
     topology = independent_sites(["W"] * SITES, "R")
     time = np.arange(len(motion)) * STEP
     trajectory = SiteTrajectory(
@@ -101,16 +103,23 @@ def play(kind: str, motion: np.ndarray, lags: list[float], start: dict, updates:
         topology, cutoff=0.6, inner=0.2, channels=1, scalars=1, vectors=4, tensors=1, hidden=(16,)
     )
     standard = standard_for(form, data.box, data.take(data.starts[::100]))
-    game = Game(plan, form, settings, (), standard)
+    return Game(plan, form, settings, freeze, standard), data
+
+
+def play(game: Game, data: Windows, start: dict) -> tuple[dict[str, float], list[dict]]:
+    """What trajectories determine of the dynamics after a game, by column, and its history."""
+    settings, equation, history = game.settings, game.plan.equation, []
     parameters = {
-        "potential": potential.initialise(random.key(4)),
+        "potential": game.plan.potential.initialise(random.key(4)),
         "dynamics": {name: jnp.log(jnp.asarray(v, jnp.float32)) for name, v in start.items()},
     }
     state = game.init(random.PRNGKey(5), parameters, draw(data, settings, 1, 0))
-    for number in range(1, updates + 1):
-        state, _ = game.update(state, draw(data, settings, 1, number), jnp.float32(1.0))
+    for number in range(1, settings.updates + 1):
+        state, seen = game.update(state, draw(data, settings, 1, number), jnp.float32(1.0))
+        history.append({name: float(value) for name, value in seen.items()})
     values = {n: np.exp(np.asarray(v)) for n, v in state.averaged["dynamics"].items()}
-    return {n: float(np.squeeze(v)) for n, v in equation.identifiable(values, KT).items()}
+    found = equation.identifiable(values, KT)
+    return {name: float(np.squeeze(value)) for name, value in found.items()}, history
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -121,7 +130,7 @@ def quick(quick_compilation):
 def test_the_friction_of_brownian_sites():
     """From twice gamma to within 5 %; the data, 40000 x 24 steps, know it to 0.15 %."""
     start = {"gamma": [600.0], "alpha": 1.0}
-    found = play("bd", brownian_motion(300.0), [0.3, 0.6], start, 60, 0.15)
+    found, _ = play(*game_of("bd", brownian_motion(300.0), [0.3, 0.6], 60, 0.15), start)
     assert found["gamma_over_alpha"] == pytest.approx(300.0, rel=0.05)
 
 
@@ -129,7 +138,7 @@ def test_friction_and_mass_of_langevin_sites():
     """From twice gamma and half of m, m/gamma = 0.1 ps, on lags about that: both to 7 %."""
     start = {"gamma": [600.0], "alpha": 1.0, "mass": [15.0]}
     motion = langevin_motion(300.0, 30.0)
-    found = play("ld", motion, [0.05, 0.1, 0.3], start, 100, 0.15)
+    found, _ = play(*game_of("ld", motion, [0.05, 0.1, 0.3], 100, 0.15), start)
     assert found["gamma_over_alpha"] == pytest.approx(300.0, rel=0.07)
     assert found["mass_over_alpha2"] == pytest.approx(30.0, rel=0.07)
 
@@ -153,5 +162,21 @@ def test_a_model_that_cannot_match_all_lags_weighs_them_as_the_classifier_sees_t
     expected = np.trace(model) / np.trace(model @ model)
     assert expected / d0 == pytest.approx(0.42, abs=0.01)
     start = {"gamma": [gamma], "alpha": 1.0}
-    found = play("bd", langevin_motion(gamma, mass), lags.tolist(), start, 80, 0.4)
+    found, _ = play(*game_of("bd", langevin_motion(gamma, mass), lags.tolist(), 80, 0.4), start)
     assert found["d0_nm2_per_ps"] == pytest.approx(expected, rel=0.1)
+
+
+def test_a_diffusion_constant_that_is_5_per_cent_off_is_seen_and_said():
+    """Brownian sites that do not learn, at D0, and 5 % off in either direction: the mean square
+    displacement is known to some 0.7 % (60 updates of 256 sites), and 2 % are let pass."""
+    game, data = game_of("bd", brownian_motion(300.0), [0.3], 120, freeze=("gamma",))
+    said = []
+    for factor in (1.0, 1.05, 0.95):
+        _, history = play(game, data, {"gamma": [300.0 / factor], "alpha": 1.0})
+        off, error = late_mean(history, f"{MSD_OFF}0.3ps", 120)
+        assert 0.003 < error < 0.015
+        assert off == pytest.approx(factor - 1, abs=4 * 0.008)
+        said.append(status_of(history, 120))
+    assert "MSD" not in said[0]
+    assert said[1].startswith("MSD at 0.3 ps is ") and "% too large" in said[1]
+    assert said[2].startswith("MSD at 0.3 ps is ") and "% too small" in said[2]

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 LARGEST_GRADIENT = 1e4
-TOLERANCE = 0.01
-"""Of ln D0: what it may be off, beyond twice the error with which that is known."""
+MSD_OFF = "msd_off_"
+"""What columns of history.csv begin with that say what a mean square displacement is off."""
+TOLERANCE = 0.02
+"""What that may be, beyond the error with which it is known."""
 KNOWN = 0.02
 """The largest error with which it may be known."""
 BLOCKS = 6
@@ -20,48 +22,65 @@ def diverged(metrics: Mapping[str, float]) -> bool:
     return not finite or metrics["gradient_norm"] > LARGEST_GRADIENT
 
 
-def pull(history: Rows, updates: int) -> tuple[float, float]:
-    """What ln D0 is off, as the classifier sees it, and the standard error of that.
-
-    Every update tells by how much ln D0 would have to change (`optimiser.natural_step`). The model
-    is that of the mean parameters since half of the `updates`: what is off is the mean since then.
-    """
-    pulls = np.array([row["d0_pull"] for row in history[updates // 2 :]])
-    means = [np.mean(block) for block in np.array_split(pulls, min(BLOCKS, len(pulls)))]
+def late_mean(history: Rows, column: str, updates: int) -> tuple[float, float]:
+    """Of a column since half of the `updates`, and the standard error of that. The model is that of
+    the mean parameters since then."""
+    values = np.array([row[column] for row in history[updates // 2 :]])
+    means = [np.mean(block) for block in np.array_split(values, min(BLOCKS, len(values)))]
     if len(means) < 2:
         return 0.0, np.inf
-    return float(np.mean(pulls)), float(np.std(means, ddof=1) / np.sqrt(len(means)))
+    return float(np.mean(values)), float(np.std(means, ddof=1) / np.sqrt(len(means)))
 
 
 def status_of(history: Rows, updates: int) -> str:
     """ "ok", or what keeps a training of so many planned `updates` from being converged.
 
-    ok: D0 is where the classifier wants it, as well as that is known, and the score gap is within
-    its noise floor, so that a batch of windows of the model is not told from one of the reference.
-    Never before three quarters of the updates: until then the rates are high, and the mean is of
-    few updates.
+    ok: over each lag, the model's sites are displaced as far as the reference's, as well as that is
+    known, and the score gap is within its noise floor, so that a batch of windows of the model is
+    not told from one of the reference. Never before three quarters of the updates: until then the
+    rates are high, and the mean is of few updates.
     """
     done = len(history)
     if done < max(4, 3 * updates // 4):
         return f"cut off at {done} of {updates} updates"
-    problems = []
-    off, error = pull(history, updates)
-    if abs(off) - 2 * error > TOLERANCE:
-        problems.append(f"D0 is pulled {'up' if off > 0 else 'down'} by {abs(off):.1%}")
-    if error > KNOWN:
-        problems.append(f"D0 is known to {error:.1%} only")
+    problems = _displacement_problems(history, updates)
     gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]
     if gap > floor:
         problems.append(f"score gap {gap:.2g} above its floor {floor:.2g}")
     return ", ".join(problems) or "ok"
 
 
+def _displacement_problems(history: Rows, updates: int) -> list[str]:
+    """The worst of what is off, and of what is not known."""
+    columns = [name for name in history[-1] if name.startswith(MSD_OFF)]
+    found = {_place(name): late_mean(history, name, updates) for name in columns}
+    problems = []
+    wrong = {at: off for at, (off, error) in found.items() if abs(off) - error > TOLERANCE}
+    if wrong:
+        at = max(wrong, key=lambda at: abs(wrong[at]))
+        size = "large" if wrong[at] > 0 else "small"
+        problems.append(f"MSD {at} is {abs(wrong[at]):.1%} too {size}")
+    vague = {at: error for at, (_, error) in found.items() if error > KNOWN}
+    if vague:
+        at = max(vague, key=vague.get)
+        problems.append(f"MSD {at} is known to {vague[at]:.1%} only")
+    return problems
+
+
+def _place(column: str) -> str:
+    *of, lag = column.removeprefix(MSD_OFF).rsplit("_", 1)
+    return " ".join([*(f"of {name}" for name in of), f"at {lag.removesuffix('ps')} ps"])
+
+
 def advice(status: str) -> str:
     """What helps against what a status names; nothing for "ok"."""
     if status.startswith("cut off"):
         return "leave out training.minutes, or raise it: the training goes on where it ended"
-    if "D0" in status:
-        return "raise training.updates"
+    if "MSD" in status:
+        return (
+            "raise training.updates; if it stays, the model cannot follow at this lag: give it "
+            "memory (gle), or take lags at which it can"
+        )
     if "gap" in status:
         return (
             "the model cannot follow the windows that it is shown: give the potential or the "

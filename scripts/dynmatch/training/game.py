@@ -50,6 +50,7 @@ from dynmatch.training.classifiers.base import (
     standard_motion,
     standard_of,
 )
+from dynmatch.training.convergence import MSD_OFF
 from dynmatch.training.optimiser import (
     NaturalState,
     Response,
@@ -186,7 +187,7 @@ class Game:
         found, judged = shares(
             state.classifier, state.classifier_moments, drawn.reference, drawn.held_out, frames
         )
-        variables, classifier_moments, loss, gap, halves, held_out_loss = judged
+        variables, classifier_moments, loss, gap, halves, held_out_loss, *squares = judged
         keep = jnp.minimum(MOVING_AVERAGE, 1.0 - 1.0 / (state.update + 1))
         state = state._replace(
             classifier=variables,
@@ -200,7 +201,7 @@ class Game:
             "gap_floor": FLOOR_DEVIATIONS * jnp.sqrt(state.noise),
             "classifier_loss": loss,
             "heldout_loss": held_out_loss,
-        }
+        } | self._msd_off(*squares)
         return state, found, metrics
 
     def _judge_share(self, variables, moments, reference: Batch, held_out: Batch, frames: Frames):
@@ -236,7 +237,8 @@ class Game:
 
         other = rolled(motion, self._mesh)
         of_structures = jnp.mean(self._network.apply(variables, self._join(structure, other)), -1)
-        seen = mean((gap, halves, held_out_loss), self._mesh)
+        squares = self._squares(frames.means), self._squares(reference.means)
+        seen = mean((gap, halves, held_out_loss, *squares), self._mesh)
         found = jax.grad(score)(frames.means), of_structures
         return found, (variables, moments, losses[-1], *seen)
 
@@ -254,15 +256,13 @@ class Game:
         moved = {
             "potential": jax.tree.map(lambda x, s: x + rate * s, parameters["potential"], steps)
         }
-        natural, logs, pull = state.natural, parameters["dynamics"], jnp.float32(0.0)
+        natural, logs = state.natural, parameters["dynamics"]
         moved["dynamics"] = logs
         if frames.tangents is not None:
             gradient, response = self._along_tangents(frames, cotangents)
             penalty = self.settings.classifier.penalty
             step, natural = natural_step(natural, gradient, response, penalty, state.score_gap)
-            # what the data ask for, whether or not it is frozen
-            _, pull = jax.jvp(self._log_d0, (logs,), (self._changes(logs, step.newton, ()),))
-            changes = self._changes(logs, step.change, self.freeze)
+            changes = self._changes(logs, step)
             size = rate * rate_of(self.settings.rates.dynamics, self.settings.updates)(state.update)
             moved["dynamics"] = self._moved(logs, jax.tree.map(lambda x: size * x, changes))
         # the mean of the second half: the last values alone still wander about it
@@ -272,7 +272,6 @@ class Game:
         metrics = {
             "gradient_norm": optax.tree.norm(down),
             "roughness": potential.roughness(parameters["potential"]),
-            "d0_pull": pull,
         } | self._of_mean_site(_values(parameters))
         state = state._replace(
             parameters=moved, averaged=averaged, moments=moments, natural=natural, update=number
@@ -304,10 +303,8 @@ class Game:
         spread = jnp.einsum("dnst,na->dast", spread, weight)
         return gradient, Response(shifts, spread)
 
-    def _changes(
-        self, logs: dict[str, Array], change: Array, freeze: tuple[str, ...]
-    ) -> dict[str, Array]:
-        """Of all logarithms, for a `change` (D,) of what is carried; those of `freeze` stay."""
+    def _changes(self, logs: dict[str, Array], change: Array) -> dict[str, Array]:
+        """Of all logarithms, for a `change` (D,) of what is carried; frozen ones stay."""
         place, types = 0, len(self.plan.potential.names)
         changes = {name: jnp.zeros_like(value) for name, value in logs.items()}
         for name in self.plan.learned:
@@ -318,13 +315,13 @@ class Game:
             place += size
         equation = self.plan.equation
         if equation.gauge:
-            matrix, names = changes_of_values(equation, freeze, types)
+            matrix, names = changes_of_values(equation, self.freeze, types)
             combined = jnp.concatenate([changes[name] for name in self.plan.learned])
             parts = jnp.asarray(matrix, change.dtype) @ combined
             sizes = np.cumsum([logs[name].size for name in names])[:-1]
             pieces = jnp.split(parts, sizes)
             changes |= {n: x.reshape(logs[n].shape) for n, x in zip(names, pieces, strict=True)}
-        return {n: jnp.zeros_like(x) if n in freeze else x for n, x in changes.items()}
+        return {n: jnp.zeros_like(x) if n in self.freeze else x for n, x in changes.items()}
 
     def _moved(self, logs: dict[str, Array], changes: dict[str, Array]) -> dict[str, Array]:
         """The logarithms after `changes`, none below the bound of its value."""
@@ -332,10 +329,22 @@ class Game:
         bounds = {name: math.log(least) for name, least in self.plan.equation.least.items()}
         return moved | {name: jnp.maximum(moved[name], bound) for name, bound in bounds.items()}
 
-    def _log_d0(self, logs: dict[str, Array]) -> Array:
-        """ln D0 of the mean site."""
-        values = {name: jnp.exp(value) for name, value in logs.items()}
-        return jnp.log(self._of_mean_site(values)["d0_nm2_per_ps"])
+    def _squares(self, means: Array) -> Array:
+        """(T, S) nm^2: mean over windows (W, ...) of `Form.squares`."""
+        return jnp.mean(jax.vmap(lambda x: self.form.squares(x, self._box))(means), 0)
+
+    def _msd_off(self, squares: Array, reference: Array) -> dict[str, Array]:
+        """What mean square displacements (T, S) are off, relative to the reference's, by column:
+        those of windows with several equal lags are one."""
+        names = self.plan.topology.type_names
+        of = [f"{name}_" for name in names] if len(squares) > 1 else [""]
+        found = {}
+        for steps in sorted(set(self.plan.lag_steps)):
+            own = np.flatnonzero(np.array(self.plan.lag_steps) == steps)
+            ratios = jnp.sum(squares[:, own], 1) / jnp.sum(reference[:, own], 1)
+            lag = f"{steps * self.plan.equation.time_step:g}ps"
+            found |= {f"{MSD_OFF}{o}{lag}": x - 1 for o, x in zip(of, ratios, strict=True)}
+        return found
 
     def _by_covariance(self, parameters: dict, frames: Frames, scores: Array) -> dict:
         """The gradient of the mean of `scores` (W,) with respect to the potential's parameters."""

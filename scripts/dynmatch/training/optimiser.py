@@ -77,18 +77,10 @@ class NaturalState(NamedTuple):
         return cls(jnp.int32(0), Response(*(jnp.zeros((size, *shape)) for shape in shapes)))
 
 
-class Step(NamedTuple):
-    """Changes (D,) of D logarithms: the one to go, and `newton`, after which nothing would be left
-    to learn."""
-
-    change: Array
-    newton: Array
-
-
 def natural_step(
     state: NaturalState, gradient: Array, response: Response, penalty: float, gap: Array
-) -> tuple[Step, NaturalState]:
-    """The step along the gradient (D,) of the score, at a score gap of `gap`.
+) -> tuple[Array, NaturalState]:
+    """The step (D,) of the logarithms, from the gradient (D,) of the score, at a score gap `gap`.
 
     A classifier that is quadratic in v, normal and whitened, has its optimum at the score
     -v^T (C - 1) v/(8 penalty), C the covariance of the model's v: the gradient is -3/(4 penalty)
@@ -107,14 +99,10 @@ def natural_step(
     values, vectors = jnp.linalg.eigh(response.metric())
     size, values = jnp.mean(values) + 1e-12, jnp.maximum(values, 0.0)
     along = 4 * penalty / 3 * (vectors.T @ gradient)
-
-    def damped(damping):
-        # 1/values where they are large, and 0 where they are 0: there the gradient is noise alone
-        return along * values / (values**2 + (damping * size) ** 2)
-
-    careful = damped(DAMPING + CAUTION * jnp.maximum(gap, 0.0))
-    step = Step(vectors @ jnp.clip(careful, -TRUST, TRUST), vectors @ damped(DAMPING))
-    return step, NaturalState(count, response)
+    damping = (DAMPING + CAUTION * jnp.maximum(gap, 0.0)) * size
+    # 1/values where they are large, and 0 where they are 0: there the gradient is noise alone
+    step = along * values / (values**2 + damping**2)
+    return vectors @ jnp.clip(step, -TRUST, TRUST), NaturalState(count, response)
 
 
 def changes_of_values(

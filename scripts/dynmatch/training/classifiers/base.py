@@ -43,6 +43,10 @@ class Form(Protocol):
     def motion(self, means: Array, box: Array) -> Features:
         """Of the mean positions (T, N, 3), nm, unwrapped, of one window, between its frames."""
 
+    def squares(self, means: Array, box: Array) -> Array:
+        """(T, S) nm^2: mean square displacement of each of T types of `types`, over each of the S
+        lags between the frames of one window. Shown to nobody: a training is judged by it."""
+
     def types(self) -> np.ndarray:
         """(N,) type of every site, or of what stands for one."""
 

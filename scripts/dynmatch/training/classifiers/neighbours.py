@@ -76,6 +76,10 @@ class Form:
         n = len(steps)
         return Features(jnp.zeros((n, 0)), steps, jnp.zeros((n, 6, 0)))
 
+    def squares(self, means: Array, box: Array) -> Array:
+        squares = jnp.sum(displacements(means) ** 2, -1)
+        return jnp.stack([jnp.mean(squares[:, own], 1) for own in self.members])
+
     def types(self) -> np.ndarray:
         return self.topology.types
 

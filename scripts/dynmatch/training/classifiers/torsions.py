@@ -53,9 +53,13 @@ class Form:
     def motion(self, means: Array, box: Array) -> Features:
         """Changes of torsions, and the squared displacement of the whole, between frames (nm^2)."""
         torsions = jax.vmap(lambda x: self.molecule.torsions_of(x, box))(means)
-        whole = jnp.sum(jnp.diff(jnp.mean(means, -2), axis=0) ** 2, -1, keepdims=True)
+        whole = self.squares(means, box).T
         parts = jnp.concatenate([turns(jnp.diff(torsions, axis=0)), whole], -1)
         return _scalars(parts.reshape(-1))
+
+    def squares(self, means: Array, box: Array) -> Array:
+        """Of the mean of all sites."""
+        return jnp.sum(jnp.diff(jnp.mean(means, -2), axis=0) ** 2, -1)[None]
 
     def types(self) -> np.ndarray:
         return np.zeros(1, int)
