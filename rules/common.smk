@@ -127,13 +127,13 @@ def reference_memory(system):
 def validation_memory(wildcards, input):
     """MB for a validation: positions and velocities in single precision, thrice while joined."""
     system = config["systems"][wildcards.system]
-    sites = CARDS[wildcards.system].sites(system)
+    sites, settings = CARDS[wildcards.system].sites(system), system["validation"]
+    copies = settings["copies"] ** 3
     if sites is None:
         # the number of sites stands in the file only
-        return 2000 + round(10 * input.size_mb)
-    settings = system["validation"]
+        return 2000 + round(10 * input.size_mb * copies)
     frames = settings["replicas"] * settings["length"] / settings["frame_spacing"]
-    return 2000 + round(input.size_mb + 72e-6 * sites * frames)
+    return 2000 + round(input.size_mb + 72e-6 * sites * copies * frames)
 
 
 def shipped(path):

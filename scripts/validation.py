@@ -22,6 +22,7 @@ def main(snakemake) -> None:
         length=settings.length,
         equilibration=settings.equilibration,
         frame_spacing=settings.frame_spacing,
+        copies=settings.copies,
         seed=int(snakemake.wildcards.seed),
         folder=snakemake.params.checkpoint,
     )

@@ -56,9 +56,11 @@ class TrainedModel:
         frame_spacing: float,
         equilibration: float = 0.0,
         replicas: int = 1,
+        copies: int = 1,
         seed: int = 1,
     ) -> SiteTrajectory:
-        """Trajectories with the learned dynamics, from frames of `start`; all times in ps.
+        """Trajectories with the learned dynamics, from frames of `start`; all times in ps. With
+        `copies` the box is that many times as long in each direction.
 
         Raises DynmatchError when `frame_spacing` is no multiple of the model's time step, when the
         model does not know the sites, and when a replica explodes.
@@ -67,6 +69,7 @@ class TrainedModel:
             self.parameters,
             start,
             replicas=replicas,
+            copies=copies,
             length=length,
             equilibration=equilibration,
             frame_spacing=frame_spacing,

@@ -198,6 +198,7 @@ class ValidationSettings(Settings):
     length: float = 2000.0
     equilibration: float = 20.0
     frame_spacing: float = 0.02
+    copies: int = 1
     threads: int = 1
 
 

@@ -7,6 +7,7 @@ from dynmatch.dynamics.registry import DYNAMICS, card_of
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials import pair, three_body
 from dynmatch.simulation import run as simulation
+from dynmatch.simulation.calculator import Calculator
 from dynmatch.storage import checkpoint
 from tests.helpers.models import grid, soft_model
 
@@ -124,3 +125,18 @@ def test_checkpoints_of_another_run_are_passed_over(monkeypatch, tmp_path):
     np.testing.assert_array_equal(
         run(soft_model(), grid(4, 1.25), tmp_path / "shared").positions, expected.positions
     )
+
+
+def test_a_box_eight_times_as_large(monkeypatch):
+    """Of 27 sites: 216 with the energy, at the first frame, of eight of the small box."""
+    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 5)
+    model, start = soft_model(), grid(3, 1.25)
+    large = run(model, start, None, copies=2)
+    assert large.n_sites == 216
+    np.testing.assert_allclose(large.box, 2 * np.asarray(start.box))
+    one = Calculator(model, start.box, start.topology)(start.positions[0])
+    eight = start.repeated(2)
+    many = Calculator(model, eight.box, eight.topology)(eight.positions[0])
+    assert many[0] == pytest.approx(8 * one[0], rel=1e-5)
+    forces = np.asarray(many[1]).reshape(8, 27, 3)
+    np.testing.assert_allclose(forces, np.tile(one[1], (8, 1, 1)), atol=1e-3)

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frame-spacing", type=float, required=True, help="ps")
     parser.add_argument("--equilibration", type=float, default=0.0, help="ps; default: 0")
     parser.add_argument("--replicas", type=int, default=1, help="default: 1")
+    parser.add_argument("--copies", type=int, default=1, help="of the box, along each edge")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     add_device(parser)
 
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         frame_spacing=arguments.frame_spacing,
         equilibration=arguments.equilibration,
         replicas=arguments.replicas,
+        copies=arguments.copies,
         seed=arguments.seed,
     )
     trajectory.write(arguments.output, made)

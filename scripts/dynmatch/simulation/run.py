@@ -30,6 +30,7 @@ def simulate(
     frame_spacing: float,
     equilibration: float = 0.0,
     replicas: int = 1,
+    copies: int = 1,
     seed: int = 1,
     folder: str | Path | None = None,
 ) -> SiteTrajectory:
@@ -37,14 +38,18 @@ def simulate(
 
     Frames are `frame_spacing` ps apart; velocities (dR/dt, nm/ps) are written where the dynamics
     has any. Box, masses and topology are those of `start`, any number of the sites and molecules
-    that the model knows. Checkpoints, each with the frames since the last
-    one, are in `folder`, if there is one: a run that was killed continues from there, and ends with
-    the same frames bit for bit (on the CPU with one thread).
+    that the model knows. With `copies` the box is that many times as long in each direction, and
+    filled with as many copies of a frame. Checkpoints, each with the frames since the last one, are
+    in `folder`, if there is one: a run that was killed continues from there, and ends with the same
+    frames bit for bit (on the CPU with one thread).
 
     Raises DynmatchError, naming step, replica and energy, when a replica leaves the realm of
     numbers or explodes, and when frame_spacing is not a multiple of the model's time step.
     """
     steps = steps_of(frame_spacing, model)
+    if copies > 1:
+        some = np.linspace(0, start.n_frames - 1, replicas).astype(int)
+        start = start.frames(some).repeated(copies)
     skipped = -(-round(equilibration / frame_spacing) // FRAMES_PER_CHUNK)
     wanted = round(length / frame_spacing) + 1
     chunks = skipped + -(-wanted // FRAMES_PER_CHUNK)

@@ -16,7 +16,7 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.box import is_rectangular, lengths_and_angles
+from dynmatch.sites.box import is_rectangular, lengths_and_angles, matrix
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage import memmap
 from dynmatch.storage.hdf5 import refuse_pickles, replacing_hdf5
@@ -77,6 +77,23 @@ class SiteTrajectory:
             velocities=some(self.velocities),
             forces=some(self.forces),
             scale=None if self.scale is None else self.scale[index],
+        )
+
+    def repeated(self, copies: int) -> "SiteTrajectory":
+        """The positions, `copies` times along each vector of the box, one box after the other.
+
+        Raises DynmatchError where there is no box.
+        """
+        if self.box is None:
+            raise DynmatchError("copies: sites without a periodic box cannot be repeated")
+        cells = np.stack(np.unravel_index(np.arange(copies**3), (copies,) * 3), 1)
+        shifts = (cells @ matrix(self.box)).astype(self.positions.dtype)
+        return SiteTrajectory(
+            positions=np.concatenate([self.positions + shift for shift in shifts], 1),
+            time=self.time,
+            masses=np.tile(self.masses, len(cells)),
+            topology=self.topology.repeated(len(cells)),
+            box=copies * np.asarray(self.box),
         )
 
     def replicas(self) -> "list[SiteTrajectory]":
