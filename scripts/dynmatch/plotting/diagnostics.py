@@ -101,7 +101,7 @@ def _outcome(axis: Axes, results: Results) -> None:
     lines = [
         textwrap.fill(
             f"{MODELS[run.model].label} {run.seed}: "
-            + ("converged" if run.converged else f"NOT converged ({run.ended_by})")
+            + ("converged" if run.status == "ok" else f"NOT converged: {run.status}")
             + f", {run.updates} updates, {run.minutes:.1f} min",
             width=42,
             subsequent_indent="   ",

@@ -42,7 +42,7 @@ TABLES = {
     "start": Table("start.csv", ("update", "rdf_error")),
     "model": Table(
         "model.yaml",
-        ("d0_nm2_per_ps", "gamma_over_alpha", "converged", "ended_by", "updates", "minutes"),
+        ("d0_nm2_per_ps", "gamma_over_alpha", "status", "updates", "minutes"),
         of_some=("mass_over_alpha2",),
     ),
 }

@@ -7,7 +7,7 @@ import numpy as np
 LARGEST_GRADIENT = 1e4
 MSD_OFF = "msd_off_"
 """What columns of history.csv begin with that say what a mean square displacement is off."""
-TOLERANCE = 0.02
+TOLERANCE = 0.015
 """What that may be, beyond the error with which it is known."""
 KNOWN = 0.02
 """The largest error with which it may be known."""
@@ -37,11 +37,10 @@ def status_of(history: Rows, updates: int) -> str:
 
     ok: over each lag, the model's sites are displaced as far as the reference's, as well as that is
     known, and the score gap is within its noise floor, so that a batch of windows of the model is
-    not told from one of the reference. Never before three quarters of the updates: until then the
-    rates are high, and the mean is of few updates.
+    not told from one of the reference.
     """
     done = len(history)
-    if done < max(4, 3 * updates // 4):
+    if done < updates:
         return f"cut off at {done} of {updates} updates"
     problems = _displacement_problems(history, updates)
     gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.windows import Windows
 from dynmatch.storage.checkpoint import Resumable
-from dynmatch.training.convergence import diverged, status_of
+from dynmatch.training.convergence import diverged
 from dynmatch.training.game import Game
 from dynmatch.training.state import Drawn, GameState, draw
 
@@ -36,7 +36,7 @@ class Progress:
 
 
 class Ended(NamedTuple):
-    """The state after a game, and what ended it: "converged", "updates" or "minutes"."""
+    """The state after a game, and what ended it: "updates" or "minutes"."""
 
     state: GameState
     by: str
@@ -50,7 +50,7 @@ def play(
     progress: Progress,
     resumable: Resumable,
 ) -> Ended:
-    """Update until the game has converged, or the number of updates or the minutes are used up.
+    """Update until the number of updates is reached, or the minutes are used up.
 
     A diverged update is undone back to the last checkpoint, with half the rate, at most twice.
 
@@ -90,8 +90,6 @@ def play(
 
 
 def _ended_by(progress: Progress, settings) -> str | None:
-    if status_of(progress.history, settings.updates) == "ok":
-        return "converged"
     if len(progress.history) >= settings.updates:
         return "updates"
     if settings.minutes is not None and progress.seconds > 60 * settings.minutes:
