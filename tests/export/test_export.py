@@ -1,5 +1,8 @@
 """Exported models in the real engines: the same energies, forces and dynamics as our own."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import ase
@@ -22,6 +25,7 @@ from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.helpers.exported import kept, model_of
 from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
+from tests.helpers.rule_files import ROOT
 
 KJ = 4.184
 EDGE = 1.3
@@ -208,6 +212,19 @@ def test_free_diffusion_in_lammps(tmp_path, kind, scheme):
     else:
         expected = free_msd(model, STEPS)
     assert msd == pytest.approx(expected, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["ld", "bd"])
+def test_a_scheme_that_lammps_has_not_is_refused(tmp_path, kind):
+    """In a process of its own, which LAMMPS ends."""
+    lammps.write(tmp_path, trained(kind), frame(), "test")
+    run = "from dynmatch.export.lammps_driver import engine; import sys; "
+    run += "engine(['-log', 'none', '-var', 'scheme', 'foo']).file('in.lammps')"
+    command = [sys.executable, "-c", run]
+    paths = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ERROR: -var scheme foo is unknown, choose gjf or" in done.stdout
 
 
 def in_openmm(model: Model, topology):

@@ -98,6 +98,16 @@ OWN_MISTAKES = {
         {"lags": [0.25]},
         "own.training.lags[0] is 0.25 ps; it must be a multiple of reference.frame_spacing, 0.1 ps",
     ),
+    "one file twice": (
+        ("reference", "trajectories"),
+        ["run.xtc", "./run.xtc"],
+        "own.reference.trajectories: run.xtc and ./run.xtc are one file",
+    ),
+    "a name that ends in a new line": (
+        ("reference", "sites", 0, "name"),
+        "CH3\n",
+        "own.reference.sites[0].name is the text 'CH3\\n'; it must be letters",
+    ),
     "forces that are not there": (
         ("baselines",),
         {"methods": ["fm"]},
@@ -161,6 +171,22 @@ MISTAKES = {
         -0.002,
         "systems.water.reference.time_step is -0.002; it must be greater than 0",
     ),
+    "a seed that is another one to JAX": (
+        ("seeds",),
+        [1, 4294967297],
+        "seeds[1] is 4294967297; it must be at most 2147483647",
+    ),
+    "the same of a baseline": (
+        (*WATER, "baselines", "seeds"),
+        [2**63],
+        "systems.water.baselines.seeds[0] is 9223372036854775808; it must be at most 2147483647",
+    ),
+    "a seed too large for OpenMM": (
+        (*WATER, "reference", "seed"),
+        2**31,
+        "systems.water.reference.seed is 2147483648; it must be at most 2147483647",
+    ),
+    "a run that ends in a new line": (("run",), "laptop\n", "run is the text 'laptop\\n'"),
     "unknown choice": (
         (*WATER, "reference", "water_model"),
         "spc/e",

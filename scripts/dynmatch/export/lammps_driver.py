@@ -18,6 +18,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.export.lammps_script import ANGSTROM, KCAL
 from dynmatch.sites.box import reduced
 
+USAGE = "usage: python -m dynmatch.export.lammps_driver MODEL.YAML IN.LAMMPS [options of LAMMPS]"
 FIX = "model"
 """ID of the `fix external` in the input script."""
 
@@ -62,7 +63,7 @@ def attach(lmp, model_file: str | Path) -> None:
 
 def main(arguments: list[str]) -> None:
     if len(arguments) < 2:
-        sys.exit(__doc__)
+        sys.exit(USAGE)
     model_file, script, *options = arguments
     lmp = engine(options)
     lmp.file(script)

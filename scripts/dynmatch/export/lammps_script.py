@@ -76,10 +76,13 @@ variable scheme index gjf
 if "${{scheme}} == gjf" then &
   "timestep {step:.9g}" &
   "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
-else &
+elif "${{scheme}} == langevin" &
   "timestep {substep:.9g}" &
   "fix bath all langevin {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
-  "fix move all nve"
+  "fix move all nve" &
+else &
+  "print 'ERROR: -var scheme ${{scheme}} is unknown, choose gjf or langevin'" &
+  "quit 1"
 """
 BROWNIAN = """
 # friction gamma/alpha = {friction:.6g} g/mol/ps, that is D0 = kB T alpha/gamma = {d0:.6g} nm^2/ps
@@ -90,9 +93,12 @@ variable scheme index gjf
 if "${{scheme}} == gjf" then &
   "timestep {step:.9g}" &
   "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
-else &
+elif "${{scheme}} == brownian" &
   "timestep {substep:.9g}" &
-  "fix move all brownian {temperature:.9g} ${{seed}} gamma_t {gamma_t:.9g} rng gaussian"
+  "fix move all brownian {temperature:.9g} ${{seed}} gamma_t {gamma_t:.9g} rng gaussian" &
+else &
+  "print 'ERROR: -var scheme ${{scheme}} is unknown, choose gjf or brownian'" &
+  "quit 1"
 """
 MEMORY = """
 # mass {mass:.6g} g/mol, friction of slow motion {friction:.6g} g/mol/ps. The memory is that of

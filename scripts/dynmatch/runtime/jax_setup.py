@@ -9,6 +9,19 @@ from dynmatch.errors import DynmatchError
 
 CACHE = ".cache/jax"
 """In the working folder; JAX_COMPILATION_CACHE_DIR overrides it."""
+DECISIVE = {
+    "jax_enable_x64": False,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_default_matmul_precision": None,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_disable_jit": False,
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+}
+"""What numbers depend on, JAX's defaults: variables JAX_... of the environment do not reach it."""
 
 
 def configure(device: str, threads: int) -> None:
@@ -32,6 +45,8 @@ def configure(device: str, threads: int) -> None:
 
     import jax
 
+    for name, value in DECISIVE.items():
+        jax.config.update(name, value)
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(CACHE).resolve()))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)

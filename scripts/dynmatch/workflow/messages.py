@@ -86,7 +86,7 @@ def shown(value) -> str:
     if value is None:
         return "empty"
     if isinstance(value, str):
-        return f"the text '{value}'"
+        return f"the text {value!r}"
     return str(value)
 
 

@@ -1,6 +1,7 @@
 """Trajectories of the user's own, as the workflow knows them."""
 
 import math
+import os
 from collections.abc import Iterator
 
 from dynmatch.systems import liquid
@@ -16,6 +17,14 @@ def mapping(system: Section) -> str | list[dict]:
 
 
 def conflicts(system: Section) -> Iterator[str]:
+    files: dict[str, str] = {}
+    for given in system["reference"]["trajectories"]:
+        known = files.setdefault(os.path.realpath(given), given)
+        if known is not given:
+            yield (
+                f"reference.trajectories: {known} and {given} are one file; each file is a run of "
+                "its own, give it once"
+            )
     # the box is in the files
     return liquid.conflicts(system, math.inf)
 
