@@ -24,7 +24,12 @@ LAYERS = (
     ("cli",),
 )
 """From the ground up: a room imports from itself and from the layers below its own."""
-ROOMS = {"model_file": "model", "model_format1": "model", "lammps_driver": "export"}
+ROOMS = {
+    "model_checks": "model",
+    "model_file": "model",
+    "model_format1": "model",
+    "lammps_driver": "export",
+}
 """Modules that lie beside the room they belong to."""
 HEAVY = {"jax", "jaxlib", "jax_md", "flax", "optax", "openmm"}
 LIGHT_ROOMS = ("sites", "observables", "summary", "plotting", "workflow")

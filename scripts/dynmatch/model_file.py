@@ -6,7 +6,6 @@ file carries the checksum of the archive and that of its own content.
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +22,13 @@ from dynmatch.dynamics.base import in_order
 from dynmatch.dynamics.registry import equation_of
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
+from dynmatch.model_checks import (
+    read_arrays,
+    read_yaml,
+    require_arrays,
+    require_numbers,
+    require_sense,
+)
 from dynmatch.potentials import sum as potentials
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage.atomic import replacing
@@ -72,40 +78,47 @@ def save(
 def load(path: str | Path) -> Model:
     """The model of the YAML file `path` and the archive it names, which lies beside it.
 
-    Raises DynmatchError, naming the file, when either is missing, damaged or of another format.
+    Raises DynmatchError, naming the file, when either is missing, damaged or of another format, and
+    when what they say makes no sense (`model_checks`).
     """
     path = Path(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        written = document.pop("content_sha256", None)
-        if written is not None and written != _content_sha256(document):
-            raise DynmatchError(
-                f"{path}: checksum does not match, the file is damaged or was edited; train the "
-                "model again, or take the line content_sha256 out if the change is meant"
-            )
-        arrays = path.with_name(Path(document["arrays"]).name)
-        if document["format_version"] not in (1, FORMAT_VERSION):
-            raise DynmatchError(
-                f"{path}: model format {document['format_version']}, and this version of dynmatch "
-                f"reads formats up to {FORMAT_VERSION}"
-            )
-        if _sha256(arrays) != document["arrays_sha256"]:
-            raise DynmatchError(f"{arrays}: checksum does not match {path}; train the model again")
-        with np.load(arrays, allow_pickle=False) as archive:
-            parameters = unflatten_dict({n: jnp.asarray(archive[n]) for n in archive}, sep="/")
-        if document["format_version"] == 1:
-            return model_format1.model_of(document, parameters)
-        return _model_of(document, parameters)
-    except (
-        OSError,
-        yaml.YAMLError,
-        zipfile.BadZipFile,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise DynmatchError(f"{path}: not a readable model: {error}") from error
+        return _read(path)
+    except DynmatchError:
+        raise
+    except Exception as error:
+        # whatever a damaged file makes of the forms that it describes
+        why = str(error) or type(error).__name__
+        raise DynmatchError(f"{path}: not a readable model: {why}") from error
+
+
+def _read(path: Path) -> Model:
+    document = read_yaml(path)
+    written = document.pop("content_sha256", None)
+    if written is not None and written != _content_sha256(document):
+        raise DynmatchError(
+            f"{path}: checksum does not match, the file is damaged or was edited; train the "
+            "model again, or take the line content_sha256 out if the change is meant"
+        )
+    arrays = path.with_name(Path(document["arrays"]).name)
+    if document["format_version"] not in (1, FORMAT_VERSION):
+        raise DynmatchError(
+            f"{path}: model format {document['format_version']}, and this version of dynmatch "
+            f"reads formats up to {FORMAT_VERSION}"
+        )
+    if _sha256(arrays) != document["arrays_sha256"]:
+        raise DynmatchError(f"{arrays}: checksum does not match {path}; train the model again")
+    require_numbers(document["potential"], path)
+    read = {name: jnp.asarray(array) for name, array in read_arrays(arrays).items()}
+    parameters = unflatten_dict(read, sep="/")
+    first = document["format_version"] == 1
+    try:
+        model = (model_format1.model_of if first else _model_of)(document, parameters)
+    except DynmatchError as error:
+        raise DynmatchError(f"{path}: {error}") from error
+    require_arrays(model.potential, model.parameters, arrays)
+    require_sense(model, document, path)
+    return model
 
 
 def _model_of(document: Mapping[str, Any], parameters: dict) -> Model:
