@@ -49,4 +49,4 @@ if __name__ == "__main__":
 
     # compiling takes longer than running
     jax.config.update("jax_disable_most_optimizations", True)
-    np.savez(sys.argv[2], **train("gle", ("A", "B")) | train("ld", ("W",)), **simulate())
+    np.savez(sys.argv[2], **train("gle", ("A", "B")), **simulate())
