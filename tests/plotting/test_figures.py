@@ -206,7 +206,7 @@ def trained(model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     model_file = {
         "d0_nm2_per_ps": float(d0[-1]),
         "gamma_over_alpha": float(THERMAL / d0[-1]),
-        "status": "ok" if seed != 3 else "cut off at 100 of 120 updates",
+        "status": "ok" if seed != 3 else "MSD at 9 ps is 3.1% too small",
         "updates": 100,
         "minutes": 1.5,
     }
