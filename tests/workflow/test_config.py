@@ -98,6 +98,11 @@ OWN_MISTAKES = {
         {"lags": [0.25]},
         "own.training.lags[0] is 0.25 ps; it must be a multiple of reference.frame_spacing, 0.1 ps",
     ),
+    "three-body cutoff beyond the pair cutoff": (
+        ("potential",),
+        {"cutoff": 0.5, "three_body_cutoff": 0.55},
+        "own.potential.three_body_cutoff is 0.55 nm; it must be at most potential.cutoff",
+    ),
     "one file twice": (
         ("reference", "trajectories"),
         ["run.xtc", "./run.xtc"],

@@ -26,7 +26,7 @@ def conflicts(system: Section) -> Iterator[str]:
                 "its own, give it once"
             )
     # the box is in the files
-    return liquid.conflicts(system, math.inf)
+    yield from liquid.conflicts(system, math.inf)
 
 
 CARD = System(
