@@ -144,7 +144,7 @@ def _require_potential(potential: Potential, path: Path) -> None:
     for term in potential.terms:
         place = f"potential: the {term.kind} term"
         for key, kind in get_type_hints(type(term)).items():
-            if hasattr(term, key) and not is_of(getattr(term, key), kind):
+            if hasattr(term, key) and not _is_of(getattr(term, key), kind):
                 shown = _shown(getattr(term, key))
                 raise DynmatchError(f"{path}: {place}: {key} is {shown}, not of the right type")
         for key in ("cutoff", "cores", "thermal_energy"):
@@ -163,7 +163,7 @@ def _require_potential(potential: Potential, path: Path) -> None:
         )
 
 
-def is_of(value: Any, kind: Any) -> bool:
+def _is_of(value: Any, kind: Any) -> bool:
     """Whether a field of a frozen form is of its annotated type: numbers, text, forms, and tuples
     of these."""
     inner = get_args(kind)
@@ -171,11 +171,11 @@ def is_of(value: Any, kind: Any) -> bool:
         if not isinstance(value, tuple):
             return False
         if inner[-1] is Ellipsis:
-            return all(is_of(each, inner[0]) for each in value)
-        return len(value) == len(inner) and all(map(is_of, value, inner))
+            return all(_is_of(each, inner[0]) for each in value)
+        return len(value) == len(inner) and all(map(_is_of, value, inner))
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return isinstance(value, kind) and all(is_of(getattr(value, n), hints[n]) for n in hints)
+        return isinstance(value, kind) and all(_is_of(getattr(value, n), hints[n]) for n in hints)
     if kind in (int, float):
         numbers = int if kind is int else (int, float)
         return isinstance(value, numbers) and not isinstance(value, bool)

@@ -65,6 +65,7 @@ def brownian_motion(gamma: float) -> np.ndarray:
 def game_of(
     kind: str, motion: np.ndarray, lags: list[float], updates: int, rate: float = 0.0, freeze=()
 ) -> tuple[Game, Windows]:
+    """The game on windows of `motion`, and these."""
     topology = independent_sites(["W"] * SITES, "R")
     time = np.arange(len(motion)) * STEP
     trajectory = SiteTrajectory(

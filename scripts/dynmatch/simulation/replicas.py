@@ -108,12 +108,11 @@ class Replicas:
         model.potential.require(start.topology)
         types = start.topology.types_among(model.potential.names)
         rebuild, skin = rebuild_interval(model)
-        picked = np.linspace(0, start.n_frames - 1, count).astype(int)
         return cls(
             model=model,
             topology=start.topology,
             box=start.box,
-            positions=jnp.asarray(start.positions[picked], jnp.float32),
+            positions=jnp.asarray(first_frames(start, count).positions, jnp.float32),
             coefficients=model.equation.prepare(model.bath, model.kT, types),
             tables=model.potential.tabulate(model.parameters),
             lists=NeighbourLists(model.potential, start.box, start.n_sites, skin),
@@ -248,6 +247,11 @@ class Replicas:
     def _energy(self, x: Array, near: tuple) -> Array:
         box = jnp.asarray(self.box, jnp.float32)
         return self.model.potential.energy(self.tables, x, box, self.topology, near)
+
+
+def first_frames(start: SiteTrajectory, count: int) -> SiteTrajectory:
+    """Those of `start` that `count` replicas begin at, evenly spread over it."""
+    return start.frames(np.linspace(0, start.n_frames - 1, count).astype(int))
 
 
 def propagator(

@@ -15,7 +15,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.potentials.registry import TERMS
 from dynmatch.runtime.source_closure import closure
-from dynmatch.simulation.replicas import Progress, propagator
+from dynmatch.simulation.replicas import Progress, first_frames, propagator
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.checkpoint import Resumable
 
@@ -48,8 +48,7 @@ def simulate(
     """
     steps = steps_of(frame_spacing, model)
     if copies > 1:
-        some = np.linspace(0, start.n_frames - 1, replicas).astype(int)
-        start = start.frames(some).repeated(copies)
+        start = first_frames(start, replicas).repeated(copies)
     skipped = -(-round(equilibration / frame_spacing) // FRAMES_PER_CHUNK)
     wanted = round(length / frame_spacing) + 1
     chunks = skipped + -(-wanted // FRAMES_PER_CHUNK)

@@ -330,11 +330,11 @@ class Game:
         return moved | {name: jnp.maximum(moved[name], bound) for name, bound in bounds.items()}
 
     def _squares(self, means: Array) -> Array:
-        """(T, S) nm^2: mean over windows (W, ...) of `Form.squares`."""
+        """(K, S) nm^2: mean over windows (W, ...) of `Form.squares`."""
         return jnp.mean(jax.vmap(lambda x: self.form.squares(x, self._box))(means), 0)
 
     def _msd_off(self, squares: Array, reference: Array) -> dict[str, Array]:
-        """What mean square displacements (T, S) are off, relative to the reference's, by column:
+        """What mean square displacements (K, S) are off, relative to the reference's, by column:
         those of windows with several equal lags are one."""
         names = self.plan.topology.type_names
         of = [f"{name}_" for name in names] if len(squares) > 1 else [""]

@@ -44,7 +44,7 @@ class Form(Protocol):
         """Of the mean positions (T, N, 3), nm, unwrapped, of one window, between its frames."""
 
     def squares(self, means: Array, box: Array) -> Array:
-        """(T, S) nm^2: mean square displacement of each of T types of `types`, over each of the S
+        """(K, S) nm^2: mean square displacement of each of the K `types`, over each of the S
         lags between the frames of one window. Shown to nobody: a training is judged by it."""
 
     def types(self) -> np.ndarray:
