@@ -13,8 +13,9 @@ OBLIQUE = np.array([[2.0, 0.0, 0.0], [0.5, 2.5, 0.0], [-0.4, 0.6, 3.0]])
 
 
 def pairs_of_sites(box) -> SiteTrajectory:
-    """Two molecules of two bonded sites, one of them across the faces of the box."""
-    x = np.array([[0.1, 0.1, 0.1], [-0.1, 0.0, 0.1], [1.0, 1.2, 1.4], [1.1, 1.2, 1.5]])
+    """Two molecules of two bonded sites at opposite corners of the box: neighbours across its
+    faces."""
+    x = np.array([[0.1, 0.1, 0.1], [-0.1, 0.0, 0.1], [1.9, 2.4, 2.8], [2.0, 2.4, 2.9]])
     topology = SiteTopology(("A", "B") * 2, (0, 0, 1, 1), ("M", "M"), ((0, 1), (2, 3)))
     x = np.stack([x, x + 0.01])
     return SiteTrajectory(x, np.arange(2.0), np.array([1.0, 2.0, 1.0, 2.0]), topology, box)
