@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CORES ?= 2
 PRESET ?=
+DEVICE ?= cpu
 
 ifneq ($(PRESET),)
 ifeq ($(wildcard presets/$(PRESET).yaml),)
@@ -10,10 +11,17 @@ endif
 overlay = presets/$(PRESET).yaml
 endif
 
-.PHONY: environment figures test test-fast bench test-slurm test-conda drill-kill drill-time-limit
+# make figures DEVICE=gpu: NVIDIA's libraries beside the same versions of all else
+lock = requirements.lock
+ifeq ($(DEVICE),gpu)
+lock = requirements-cuda.lock
+device = --config device=gpu
+endif
+
+.PHONY: environment figures test test-fast bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
 
 figures: environment
-	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay)
+	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay) $(device)
 
 test: environment
 	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
@@ -29,6 +37,10 @@ test-fast: environment
 
 bench: environment
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)
+
+# ten minutes, needs an NVIDIA GPU; DRY=1 tries it on the CPU
+bench-gpu: environment
+	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks.gpu $(RUN) $(if $(DRY),--dry)
 
 # needs root and Debian's Slurm, says so where it cannot run
 test-slurm: environment
@@ -47,4 +59,4 @@ drill-time-limit: environment
 
 # decided by the lock's hash; an environment in use is left alone
 environment:
-	@$(PYTHON) envs/venv.py
+	@$(PYTHON) envs/venv.py $(lock)

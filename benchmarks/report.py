@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 BEGIN, END = "<!-- table: made by `make bench` -->", "<!-- end of table -->"
+BEGIN_GPU = "<!-- table: made by `make bench-gpu` -->"
 
 
 def updated(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -42,18 +43,23 @@ def markdown(table: pd.DataFrame) -> str:
     ]
     for r in table.itertuples():
         goal = "" if pd.isna(r.goal) else f"{r.goal:.2g}, {'met' if r.met else 'missed'}"
-        values = (f"{v:,.3g}" if v < 100 else f"{v:,.0f}" for v in (r.ours, r.peer))
-        ours, peer = values
+        peer = "" if pd.isna(r.peer) else f"{_shown(r.peer)} {r.unit}"
+        ratio = "" if pd.isna(r.ratio) else f"{r.ratio:.3g}"
+        name = "" if pd.isna(r.peer) else r.peer_name
         lines.append(
-            f"| {r.task} | {r.size} | {r.cores} | {ours} {r.unit} | {peer} {r.unit} "
-            f"| {r.peer_name} | {r.ratio:.3g} | {goal} |"
+            f"| {r.task} | {r.size} | {r.cores} | {_shown(r.ours)} {r.unit} | {peer} "
+            f"| {name} | {ratio} | {goal} |"
         )
     return "\n".join(lines)
 
 
-def update_page(page: Path, table: pd.DataFrame) -> None:
-    """Put the table between the two marks of a Markdown page."""
+def _shown(value: float) -> str:
+    return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def update_page(page: Path, table: pd.DataFrame, begin: str = BEGIN) -> None:
+    """Put the table between `begin` and the next end mark of a Markdown page."""
     text = page.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    page.write_text(f"{head}{BEGIN}\n{markdown(table)}\n{END}{tail}", encoding="utf-8")
+    head, rest = text.split(begin)
+    tail = rest.split(END, 1)[1]
+    page.write_text(f"{head}{begin}\n{markdown(table)}\n{END}{tail}", encoding="utf-8")

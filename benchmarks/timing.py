@@ -81,14 +81,20 @@ def named(*packages: str) -> str:
 class Worker:
     """A competitor in a process of its own, bound to the first `cores` cores.
 
-    make(*arguments), a function of some module, is called there once, JAX being set up for as many
-    devices as cores; what it returns is called there for each measurement.
+    make(*arguments), a function of some module, is called there once, JAX being set up for the GPU
+    or for as many devices as cores; what it returns is called there for each measurement.
     """
 
-    def __init__(self, make: Callable[..., Callable[[], float]], *arguments, cores: int = 1):
+    def __init__(
+        self,
+        make: Callable[..., Callable[[], float]],
+        *arguments,
+        cores: int = 1,
+        device: str = "cpu",
+    ):
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, cores))
+        self._process = context.Process(target=_serve, args=(there, cores, device))
         # inherited from the start: libraries look at it when they are imported
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, first_cores(cores))
@@ -129,10 +135,10 @@ def first_cores(count: int) -> list[int]:
     return sorted(os.sched_getaffinity(0))[:count]
 
 
-def _serve(pipe, cores: int) -> None:
+def _serve(pipe, cores: int, device: str) -> None:
     from dynmatch.runtime.jax_setup import configure
 
-    configure("cpu", cores)
+    configure(device, cores)
     # only now: arguments with arrays of JAX's start its backend when they arrive
     make, arguments = pipe.recv()
     measure = None

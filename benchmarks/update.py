@@ -62,11 +62,12 @@ def update(water: Water, copies: int):
     return lambda: seconds(once)
 
 
-def forward(water: Water, copies: int):
-    """A measurement of the time of the roll-out of an update alone, without tangents, s."""
+def forward(water: Water, copies: int, chunk: int | None = None):
+    """A measurement of the time of the roll-out of an update alone, without tangents, s; `chunk`
+    windows are side by side, as many as in the training where none is given."""
     made = prepared(water, copies)
     state, _ = _first(made)
-    plan = replace(made.game.plan, learned=())
+    plan = replace(made.game.plan, learned=(), chunk=chunk or made.game.plan.chunk)
     tables = plan.potential.tabulate(made.initial["potential"])
     simulate = jax.jit(partial(rollout.simulate_windows, plan, _values(made), tables))
     return lambda: seconds(lambda: jax.block_until_ready(simulate(state.replicas)))

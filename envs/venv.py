@@ -1,4 +1,4 @@
-"""Make .venv hold what requirements.lock names, unless it does already: `make environment`.
+"""Make .venv hold what a lock names, requirements.lock where none is given: `make environment`.
 
 The lock's hash decides, which .venv/installed holds: a lock with a newer date and the same content
 changes nothing. A new environment is built beside the old one and takes its name when it is
@@ -102,4 +102,6 @@ def take_place_of_old(folder):
 
 
 if __name__ == "__main__":
+    # another lock by its name
+    LOCK = Path(*sys.argv[1:] or [LOCK])
     main()

@@ -1,12 +1,13 @@
 """Neighbour lists against a tree, and forces in blocks against all pairs."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from dynmatch.potentials.neighbour_lists import NeighbourLists
+from dynmatch.potentials.neighbour_lists import NeighbourLists, _running_sum
 from dynmatch.potentials.separations import BLOCK
 from tests.helpers.fluids import bonded_sites, fluid, random_parameters, unbonded
 
@@ -109,3 +110,24 @@ def test_one_list_serves_terms_of_the_same_range_and_none_those_without():
     np.testing.assert_array_equal(near[0], near[1])
     few = NeighbourLists(equal, box, 128, SKIN)
     assert few.update(few.capacity(positions[:, :128], 0), positions[:, :128])[0][0] is None
+
+
+def test_running_sum_is_that_of_numpy():
+    """On a CPU it is a scan, elsewhere JAX's."""
+    chosen = np.random.default_rng(3).integers(0, 2, (97, 40)).astype(np.int32)
+    np.testing.assert_array_equal(_running_sum(jnp.asarray(chosen)), np.cumsum(chosen, 0))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda"])
+def test_only_a_cpu_works_in_blocks(platform):
+    """The forces' program has a loop over blocks of sites on a CPU, and none on a GPU."""
+    count, box = BLOCK + 100, np.array([3.6, 2.9, 4.3])
+    positions = liquid(count, box)
+    lists = NeighbourLists(FORM, box, count, SKIN)
+    near, _ = lists.update(lists.capacity(positions, 0), positions)
+    topology, tables = unbonded("W" * count), FORM.tabulate(random_parameters(FORM, 1))
+    edges = jnp.asarray(box, jnp.float32)
+    near = tuple(index if index is None else index[0] for index in near)
+    force = jax.jit(lambda x: FORM.force(tables, x, edges, topology, near))
+    lowered = jax.export.export(force, platforms=[platform])(positions[0])
+    assert ("stablehlo.while" in lowered.mlir_module()) == (platform == "cpu")

@@ -6,6 +6,7 @@ along the long axis and a scatter of every candidate take most of the time.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -126,8 +127,13 @@ class NeighbourLists:
             index = jnp.broadcast_to(index, chosen.shape)
             return _or_empty(index.T, row, n), fits
 
-        picked, enough = lax.map(search, jnp.asarray(_blocks(n)))
-        return jnp.moveaxis(picked, 0, 1).reshape(count, -1)[:, :n], fits & jnp.all(enough)
+        def in_turns():
+            picked, enough = lax.map(search, jnp.asarray(_blocks(n)))
+            return jnp.moveaxis(picked, 0, 1).reshape(count, -1)[:, :n], jnp.all(enough)
+
+        # blocks stay in a CPU's cache; a GPU is idle between them
+        picked, enough = lax.platform_dependent(cpu=in_turns, default=lambda: search(jnp.arange(n)))
+        return picked, fits & enough
 
     def _candidates(self, x: Array, cell: int | None):
         """A function from sites (B,) to those that may be their neighbours, (B, C) or (1, C), and
@@ -177,14 +183,12 @@ def _chosen_first(chosen: Array, room: int) -> tuple[Array, Array]:
     """Rows (room, B) of the first entries of `chosen` (C, B) that are true, C where there are no
     more; and whether there was room for all."""
     rows, columns = chosen.shape
-
-    def count(before, row):
-        after = before + row
-        return after, after
-
     # a scan over rows, and a bisection in what it gives, are ten times faster on a CPU than a
-    # cumulative sum and a scatter
-    total, rank = lax.scan(count, jnp.zeros(columns, jnp.int32), chosen.astype(jnp.int32))
+    # cumulative sum and a scatter; on a GPU every row of the scan is a program of its own
+    rank = lax.platform_dependent(
+        chosen.astype(jnp.int32), cpu=_running_sum, default=partial(jnp.cumsum, axis=0)
+    )
+    total = rank[-1]
     wanted = jnp.arange(1, room + 1)[:, None]
     column = jnp.arange(columns)
     low, high = jnp.zeros((room, columns), jnp.int32), jnp.full((room, columns), rows)
@@ -193,6 +197,16 @@ def _chosen_first(chosen: Array, room: int) -> tuple[Array, Array]:
         behind = rank[jnp.minimum(middle, rows - 1), column] < wanted
         low, high = jnp.where(behind, middle + 1, low), jnp.where(behind, high, middle)
     return jnp.minimum(low, rows), jnp.all(total <= room)
+
+
+def _running_sum(rows: Array) -> Array:
+    """The sum over all rows up to each one, of `rows` (C, B)."""
+
+    def count(before, row):
+        after = before + row
+        return after, after
+
+    return lax.scan(count, jnp.zeros(rows.shape[1], rows.dtype), rows)[1]
 
 
 def _or_empty(index: Array, row: Array, n: int) -> Array:

@@ -68,15 +68,23 @@ def give(given: Array, push: Array, neighbours: Array) -> Array:
 
 
 def in_blocks(function, given: Array, neighbours: Array) -> tuple[Array, Array]:
-    """`function` of `BLOCK` sites at a time, which stay in the processor's cache.
+    """`function` of `BLOCK` sites at a time, which stay in a CPU's cache; of all of them at once on
+    a GPU, which is idle between blocks.
 
     function(given, sites (B,), neighbours (K, B)) -> given, own (B, 3). Returns what all sites
     have `given` to others, and the `own` (N, 3).
     """
     n = neighbours.shape[1]
-    blocks = -(-n // BLOCK)
-    filled = jnp.pad(neighbours, ((0, 0), (0, blocks * BLOCK - n)), constant_values=n)
-    lists = jnp.moveaxis(filled.reshape(-1, blocks, BLOCK), 1, 0)
-    sites = jnp.arange(blocks * BLOCK).reshape(blocks, BLOCK)
-    given, own = lax.scan(lambda carry, one: function(carry, *one), given, (sites, lists))
-    return given, own.reshape(-1, 3)[:n]
+
+    def in_turns(given, neighbours):
+        blocks = -(-n // BLOCK)
+        filled = jnp.pad(neighbours, ((0, 0), (0, blocks * BLOCK - n)), constant_values=n)
+        lists = jnp.moveaxis(filled.reshape(-1, blocks, BLOCK), 1, 0)
+        sites = jnp.arange(blocks * BLOCK).reshape(blocks, BLOCK)
+        given, own = lax.scan(lambda carry, one: function(carry, *one), given, (sites, lists))
+        return given, own.reshape(-1, 3)[:n]
+
+    def at_once(given, neighbours):
+        return function(given, jnp.arange(n), neighbours)
+
+    return lax.platform_dependent(given, neighbours, cpu=in_turns, default=at_once)
