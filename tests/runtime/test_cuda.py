@@ -30,8 +30,9 @@ def lowered_for_cuda(function, *arguments) -> str:
     return jax.jit(function).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text()
 
 
-@pytest.mark.parametrize("names", [("W",), ("A", "B")])
-@pytest.mark.parametrize("dynamics", ["bd", "ld", "gle"])
+@pytest.mark.parametrize(
+    ("dynamics", "names"), [("bd", ("W",)), ("ld", ("A", "B")), ("gle", ("W",))]
+)
 def test_an_update_is_lowered_for_cuda(dynamics, names):
     """Roll-out with tangents, classifier, gradients and both optimisers."""
     settings = TrainingSettings(windows=2, aa_windows=4, lags=(0.2,), updates=2)
