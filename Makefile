@@ -39,6 +39,7 @@ bench: environment
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)
 
 # ten minutes, needs an NVIDIA GPU; DRY=1 tries it on the CPU
+bench-gpu: lock = $(if $(DRY),requirements.lock,requirements-cuda.lock)
 bench-gpu: environment
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks.gpu $(RUN) $(if $(DRY),--dry)
 

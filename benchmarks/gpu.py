@@ -107,19 +107,10 @@ class Beside:
         """Time of a training update; alone, also the share of it in which the device is busy."""
         water = with_windows(self.water, windows)
         size = f"{water.trajectory.n_sites * copies**3} sites, {windows} windows"
-        task, peer = (update.update, water, copies), "one core of the CPU"
+        task = update.update, water, copies
         found = self.measured(*task, on_cpu=on_cpu)
-        rows = [
-            row(
-                "training update, LD",
-                size,
-                1,
-                found["device"],
-                found.get("cpu", np.nan),
-                peer,
-                "s",
-            )
-        ]
+        times = found["device"], found.get("cpu", np.nan)
+        rows = [row("training update, LD", size, 1, *times, "one core of the CPU", "s")]
         if not on_cpu:
             share = self.busy(*task)
             name = "device busy in an update"
@@ -137,9 +128,11 @@ class Beside:
                 )
             except FileNotFoundError:
                 return np.nan
-            for _ in range(WATCHED):
-                worker()
-            watch.terminate()
+            try:
+                for _ in range(WATCHED):
+                    worker()
+            finally:
+                watch.terminate()
             samples = [float(each) for each in watch.communicate()[0].split() if each.isdigit()]
         return float(np.mean(samples)) if samples else np.nan
 
@@ -214,7 +207,7 @@ def main() -> None:
             table.to_csv(ROOT / "benchmarks" / "gpu.csv", index=False, float_format="%.6g")
     if left_out:
         print(f"{left_out} measurements are left out: {arguments.minutes:g} minutes are used up")
-    if not arguments.dry:
+    if rows and not arguments.dry:
         report.update_page(ROOT / "docs" / "performance.md", table, report.BEGIN_GPU)
 
 

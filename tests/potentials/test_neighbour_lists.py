@@ -131,3 +131,24 @@ def test_only_a_cpu_works_in_blocks(platform):
     force = jax.jit(lambda x: FORM.force(tables, x, edges, topology, near))
     lowered = jax.export.export(force, platforms=[platform])(positions[0])
     assert ("stablehlo.while" in lowered.mlir_module()) == (platform == "cpu")
+
+
+def test_a_gpu_s_form_gives_the_lists_and_forces_of_a_cpu_s(monkeypatch):
+    """Run on the CPU: all sites at once, and JAX's running sum, against blocks and a scan."""
+    count, box = 2 * BLOCK + 100, np.array([3.6, 2.9, 4.3])
+    positions = liquid(count, box)
+    topology, tables = unbonded("W" * count), FORM.tabulate(random_parameters(FORM, 1))
+    edges = jnp.asarray(box, jnp.float32)
+
+    def found():
+        lists = NeighbourLists(FORM, box, count, SKIN)
+        near, fits = lists.update(lists.capacity(positions, 0), positions)
+        near = tuple(index if index is None else index[0] for index in near)
+        return near, fits, FORM.force(tables, positions[0], edges, topology, near)
+
+    of_cpu = found()
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *given, cpu, default: default(*given))
+    of_gpu = found()
+    jax.tree.map(np.testing.assert_array_equal, of_gpu[:2], of_cpu[:2])
+    size = np.abs(of_cpu[2]).max()
+    np.testing.assert_allclose(of_gpu[2], of_cpu[2], rtol=0, atol=1e-5 * size)
