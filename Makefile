@@ -18,7 +18,11 @@ lock = requirements-cuda.lock
 device = --config device=gpu
 endif
 
-.PHONY: environment figures test test-fast bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
+# make new FILES="topol.tpr run.xtc --temperature 300": a config to start from; make check CONFIG=...
+new check: environment
+	PYTHONPATH=scripts .venv/bin/python -m dynmatch $@ $(if $(filter new,$@),$(FILES),$(CONFIG))
+
+.PHONY: new check environment figures test test-fast test-files bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
 
 figures: environment
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay) $(device)
@@ -50,6 +54,11 @@ test-slurm: environment
 # needs conda; makes the environments of the rules
 test-conda: environment
 	.venv/bin/pytest tests/conda/check_environments.py
+
+# files of other programs, 60 MB, which are downloaded for it; a minute
+test-files: environment
+	folder=$$(mktemp -d) && .venv/bin/pip install --quiet --no-deps --require-hashes --target $$folder \
+	    -r tests/public/requirements.txt && MDATESTS=$$folder .venv/bin/pytest tests/public/check_files.py
 
 # drills of an hour or less, their outcome is in docs/reliability.md
 drill-kill: environment

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 
+from dynmatch.errors import DynmatchError
 from dynmatch.sites.trajectory import write
 from dynmatch.systems.trajectory.projection import project_own
 from dynmatch.workflow.log import rule_log
@@ -21,17 +22,23 @@ def main(snakemake) -> None:
             f"{system}.potential.cutoff": params.cutoff,
             f"{system}.observables.shell_cutoff": params.shell_cutoff,
         },
-        periodic=params.periodic,
-        box=params.box,
         where=f"{system}.reference",
-        molecules=params.molecules,
+        **params.reference,
     )
+    if params.needs_forces and sites.forces is None:
+        raise DynmatchError(
+            f"{system}.baselines.methods has fm, force matching, and the trajectories have no "
+            "forces in every frame; take it out, or give files that have them"
+        )
     counts = Counter(sites.topology.names)
     logging.info(
-        "%d frames of %s, %d bonds",
+        "%d frames in %d runs of %s, %d bonds, %s velocities, %s forces",
         sites.n_frames,
+        len(sites.replicas()),
         ", ".join(f"{count} {name}" for name, count in counts.items()),
         len(sites.topology.bonds),
+        "no" if sites.velocities is None else "with",
+        "no" if sites.forces is None else "with",
     )
     write(snakemake.output.projected, sites)
 

@@ -29,6 +29,7 @@ ROOMS = {
     "model_file": "model",
     "model_format1": "model",
     "lammps_driver": "export",
+    "__main__": "cli",
 }
 """Modules that lie beside the room they belong to."""
 HEAVY = {"jax", "jaxlib", "jax_md", "flax", "optax", "openmm"}

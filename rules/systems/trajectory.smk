@@ -1,7 +1,8 @@
 rule own_projection:
     input:
-        topology=lookup(dpath="systems/{system}/reference/topology", within=config),
-        trajectories=lookup(dpath="systems/{system}/reference/trajectories", within=config),
+        # functions: braces in a user's path are no wildcards
+        topology=lambda wildcards: value_of(wildcards.system, "reference.topology"),
+        trajectories=lambda wildcards: value_of(wildcards.system, "reference.trajectories"),
         code=library("own_projection"),
     output:
         projected="<results>/{system}/projected.h5",
@@ -12,20 +13,22 @@ rule own_projection:
     wildcard_constraints:
         system=one_of(SYSTEMS_OF["trajectory"]),
     conda:
-        "../../envs/openmm.yaml"
+        "../../envs/trajectory.yaml"
     threads: 1
     resources:
-        # the sites are kept in memory, never more atoms than the files hold
-        mem_mb=lambda wildcards, input: 2000 + round(4 * input.size_mb),
+        # atoms are read some frames at a time, and sites are kept on disk
+        mem_mb=2000,
         runtime=240,
         gpu=0,
     params:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         frame_spacing=lookup(dpath="systems/{system}/reference/frame_spacing", within=config),
         sites=lookup(dpath="systems/{system}/reference/sites", within=config),
-        molecules=lookup(dpath="systems/{system}/reference/molecules", within=config),
-        periodic=lookup(dpath="systems/{system}/reference/periodic", within=config),
-        box=lookup(dpath="systems/{system}/reference/box", within=config),
+        reference=lambda wildcards: {
+            key: value_of(wildcards.system, f"reference.{key}")
+            for key in ("molecules", "periodic", "box", "edges", "bonds", "lammps_units")
+        },
+        needs_forces=lambda wildcards: "fm" in value_of(wildcards.system, "baselines.methods"),
         cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config),
         shell_cutoff=lookup(dpath="systems/{system}/observables/shell_cutoff", within=config),
     message:

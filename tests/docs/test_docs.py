@@ -2,8 +2,9 @@
 
 What a shell is given in README.md and docs/ falls into four classes. `make` and `snakemake` are run
 dry here, in a copy of the workflow, and in earnest by `test_workflow.py`, which makes the report as
-well; engines run exported models; `.ci/run` builds the site; two commands are of other kinds. The
-rest needs what no test has, and the text says so.
+well; engines run exported models; `.ci/run` builds the site; two commands are of other kinds, and
+those of ethane are run by `test_walkthroughs.py`. The rest needs what no test has, and the text
+says so.
 """
 
 import os
@@ -32,11 +33,11 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report)"
+MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report|.*ethane)"
 MODEL_RUNS = r"cd results/(laptop|smoke)/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
 OTHERS = (
     r"\.venv/bin/mkdocs build|grep -n __use_yte__|"
-    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report"
+    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report|.*ethane"
 )
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",

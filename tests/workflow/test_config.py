@@ -113,10 +113,15 @@ OWN_MISTAKES = {
         "CH3\n",
         "own.reference.sites[0].name is the text 'CH3\\n'; it must be letters",
     ),
-    "forces that are not there": (
-        ("baselines",),
-        {"methods": ["fm"]},
-        "own.baselines.methods has fm, force matching, and trajectory files have no forces",
+    "two edges of a box": (
+        ("reference", "edges"),
+        [3.0, 3.0],
+        "own.reference.edges needs three lengths, nm",
+    ),
+    "no file fits": (
+        ("reference", "trajectories"),
+        ["nowhere/part-*.xtc"],
+        "own.reference.trajectories: no file fits nowhere/part-*.xtc",
     ),
 }
 

@@ -41,6 +41,7 @@ def map_sites(
     definitions: Sequence[Mapping],
     where: str = "reference",
     molecules: Sequence[Mapping] = (),
+    masses: np.ndarray | None = None,
 ) -> list[Site]:
     """Sites of `topology`, in the order of its residues.
 
@@ -50,12 +51,13 @@ def map_sites(
                  amu, 0 for that of the elements
     molecules    as the config's `molecules`, see `molecules.site_definitions`; with neither, a site
                  is the centre of mass of a residue
+    masses       (n,), amu, of the atoms where a file states them, see `masses.masses_of`
 
     Warns of atoms that belong to no site. Raises DynmatchError, naming the key, for a selection
     that cannot be read, a group that is empty or overlaps another, atoms that do not exist, weights
     that do not fit, and a mass that is not known.
     """
-    masses = masses_of(topology)
+    masses = masses_of(topology, masses)
     if definitions or molecules:
         sites = [
             site
@@ -196,7 +198,8 @@ def site_topology(
     if loose:
         raise DynmatchError(
             f"the topology: residue {topology.residue(min(loose))} has several sites and no bond; "
-            "give a topology with bonds (PDB with CONECT records, PSF, PRMTOP, MOL2)"
+            "give a topology with bonds (TPR, PRMTOP, PSF, LAMMPS data, PDB with CONECT records), "
+            "bonds in molecules, or bonds: guess"
         )
     kept = list(dict.fromkeys(site.residue for site in sites))
     number = {residue: place for place, residue in enumerate(kept)}

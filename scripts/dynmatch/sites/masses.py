@@ -38,9 +38,12 @@ class Masses(NamedTuple):
     united: np.ndarray
 
 
-def masses_of(topology: mdtraj.Topology) -> Masses:
+def masses_of(topology: mdtraj.Topology, stated: np.ndarray | None = None) -> Masses:
     """Of all atoms. Carbons of a residue without hydrogens, and the oxygen of such a water, may be
-    united atoms."""
+    united atoms.
+
+    stated  (n,), amu, masses that a file gives, which are believed; NaN where it gives none
+    """
     elements, united = [], []
     for residue in topology.residues:
         atoms = list(residue.atoms)
@@ -54,7 +57,11 @@ def masses_of(topology: mdtraj.Topology) -> Masses:
         united += [bare and element is not None and element.symbol in heavy for element in found]
     value = np.array([0.0 if element is None else element.mass for element in elements])
     unknown = np.array([element is None for element in elements], bool)
-    return Masses(value, unknown, np.array(united, bool))
+    found = Masses(value, unknown, np.array(united, bool))
+    if stated is None:
+        return found
+    given = np.isfinite(stated)
+    return Masses(np.where(given, stated, value), unknown & ~given, found.united & ~given)
 
 
 def _ion(residue: mdtraj.core.topology.Residue) -> Element | None:

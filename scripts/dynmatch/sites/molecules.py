@@ -54,13 +54,14 @@ def site_definitions(
     """The sites of all molecules: for each, its definition and its atoms.
 
     definition  as the config's `molecules`: select, size, sites and bonds; atoms of a site are
-                named, or counted from 0 within the molecule
+                named, counted from 0 within the molecule, or, as in VOTCA, named by the number
+                (from 1) and name of their residue and their own, 1:HEX:C1
 
     Bonds, pairs of sites counted from 0 within the molecule, are added to `topology`, between the
     first atoms of the sites.
     """
     molecules = molecules_of(topology, definition, where)
-    names = [topology.atom(a).name for a in molecules[0]]
+    names = _names(topology, molecules[0])
     places = [
         [_place(atom, names, f"{where}.sites[{number}].atoms") for atom in site["atoms"]]
         for number, site in enumerate(definition["sites"])
@@ -78,14 +79,25 @@ def site_definitions(
     ]
 
 
-def _place(atom: str | int, names: Sequence[str], where: str) -> int:
+def _names(topology: mdtraj.Topology, molecule: np.ndarray) -> list[tuple[str, str]]:
+    """Of each atom, its own, and that with its residue's number and name."""
+    atoms = [topology.atom(a) for a in molecule]
+    numbers = {n: place for place, n in enumerate(dict.fromkeys(a.residue.index for a in atoms), 1)}
+    return [
+        (atom.name, f"{numbers[atom.residue.index]}:{atom.residue.name}:{atom.name}")
+        for atom in atoms
+    ]
+
+
+def _place(atom: str | int, names: Sequence[tuple[str, str]], where: str) -> int:
     if isinstance(atom, int):
         if atom >= len(names):
             raise DynmatchError(f"{where}: there is no atom {atom} in a molecule of {len(names)}")
         return atom
-    if names.count(atom) != 1:
+    found = [place for place, both in enumerate(names) if atom in both]
+    if len(found) != 1:
         raise DynmatchError(
-            f"{where}: {names.count(atom)} atoms of the molecule are called {atom}; count them "
-            "from 0 instead"
+            f"{where}: {len(found)} atoms of the molecule are called {atom}; count them from 0 "
+            "instead"
         )
-    return names.index(atom)
+    return found[0]

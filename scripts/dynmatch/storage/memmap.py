@@ -28,6 +28,26 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.memmap(file, dtype, "r+", shape=shape)
 
 
+class Growing:
+    """Rows of an array that come one chunk after the other, on disk until it is complete."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype):
+        """`shape` of a row."""
+        self._file, self._shape, self._dtype = tempfile.TemporaryFile(), shape, np.dtype(dtype)
+
+    def append(self, rows: np.ndarray) -> None:
+        np.ascontiguousarray(rows, self._dtype).tofile(self._file)
+
+    def array(self) -> np.ndarray:
+        """What has been appended: mapped where it is `LARGE`, in memory where not."""
+        self._file.flush()
+        rows = self._file.tell() // (int(np.prod(self._shape)) * self._dtype.itemsize)
+        if self._file.tell() >= LARGE:
+            return np.memmap(self._file, self._dtype, "r+", shape=(rows, *self._shape))
+        self._file.seek(0)
+        return np.fromfile(self._file, self._dtype).reshape(rows, *self._shape)
+
+
 def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Entries along the first axis that make up a chunk."""
     row = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize

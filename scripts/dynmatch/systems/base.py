@@ -21,6 +21,10 @@ def _as_they_are(system: Section) -> str:
     return "one site per molecule or input site, at its centre of mass"
 
 
+def _as_it_is(system: Section) -> Section:
+    return system
+
+
 def _no_conflicts(system: Section) -> Iterator[str]:
     return iter(())
 
@@ -47,6 +51,8 @@ class System:
     sites          number of its sites, None where the trajectory alone tells it
     edge           edge of its cubic box, nm; infinity where the config does not tell it
     mapping        what its sites are, for the record of its models
+    found          the section with its files, where it has patterns of their paths; raises
+                   DynmatchError, naming the key, where none fits
     conflicts      keys that contradict each other, one line each, relative to the system's path
     dynamics       names of the dynamics that are trained on it, of it and those of the run
     truth          true values of what training can identify, by the names of model.yaml; None where
@@ -64,6 +70,7 @@ class System:
     sites: Callable[[Section], int | None] = _unknown
     edge: Callable[[Section], float] = _unbounded
     mapping: Callable[[Section], str | list[dict]] = _as_they_are
+    found: Callable[[Section], Section] = _as_it_is
     conflicts: Callable[[Section], Iterator[str]] = _no_conflicts
     dynamics: Callable[[Section, list[str]], list[str]] = _of_the_run
     truth: Callable[[Section], dict[str, float] | None] = _unknown

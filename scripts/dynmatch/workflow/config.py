@@ -30,7 +30,11 @@ def complete(config: Mapping) -> dict:
         problems += _unknown_names(completed)
         completed["systems"] = _to_run(completed)
         for name, system in completed["systems"].items():
-            found = conflicts(system, completed["models"])
+            try:
+                system = completed["systems"][name] = card_of(system["kind"]).found(system)
+                found = list(conflicts(system, completed["models"]))
+            except DynmatchError as error:
+                found = [str(error)]
             problems += [f"systems.{name}.{problem}" for problem in found]
     if problems:
         raise DynmatchError("\n".join(f"config: {line}" for line in dict.fromkeys(problems)))

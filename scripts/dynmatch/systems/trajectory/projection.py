@@ -1,22 +1,24 @@
-"""A user's own trajectory, in any format that MDTraj reads, as one of coarse-grained sites.
+"""A user's own trajectory, in any format that MDTraj or MDAnalysis reads, as one of coarse-grained
+sites.
 
 Topology, trajectory files and mapping are checked on the way: what is wrong with them is told in
 words that name the file or the key, before anything is learned from them.
 """
 
-import re
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import mdtraj
 import numpy as np
-from scipy.io import netcdf_file
 from scipy.sparse import csr_array
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.box import heights, points_for_tree, reduced, vectors_of
+from dynmatch.sites.box import heights, minimum_image, points_for_tree, reduced
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.mapping import Site, map_sites, site_bonds, site_topology, weights_of
 from dynmatch.sites.projection import (
@@ -26,17 +28,16 @@ from dynmatch.sites.projection import (
     put_next_to,
     unwrap,
 )
-from dynmatch.sites.topology import parts_of
+from dynmatch.sites.topology import SiteTopology, parts_of
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.systems.trajectory import lammps_dump, npt
+from dynmatch.storage import memmap
+from dynmatch.systems.trajectory import npt
+from dynmatch.systems.trajectory.atoms import Atoms, read_atoms, with_guessed_bonds
+from dynmatch.systems.trajectory.frames import Frames, frames_of
 from dynmatch.units import BOLTZMANN
 
-CHUNK = 500
-"""All-atom frames in memory at a time."""
-WITHOUT_TIMES = (".dcd", ".xyz", ".xyz.gz", ".pdb", ".pdb.gz", ".binpos", ".lammpstrj", ".mdcrd")
-"""Suffixes of formats whose frames carry no time; MDTraj then counts them from 0."""
-NETCDF = (".nc", ".netcdf", ".ncdf")
-"""Suffixes of a format whose frames may."""
+logger = logging.getLogger(__name__)
+
 NEIGHBOUR = (0.05, 0.8)
 """Range of the mean distance of an atom to its nearest neighbour, nm: a bond of hydrogen is 0.1, a
 coarse bead's neighbour at 0.5."""
@@ -50,10 +51,39 @@ LONGEST_GROUP = 0.9
 """Of half the box: how far an atom without bonds may be from the first of its group."""
 BALLISTIC = 1.5
 """Largest mean squared displacement between two frames, over that of free flight."""
+KINETIC = (0.4, 1.6)
+"""Range of the sites' kinetic energy over 3/2 kB T each: constraints between sites take some."""
+JUMP = 4.0
+"""Largest root mean square step from one file into the next that continues it, over that of the
+first within."""
+JUDGED = 300
+"""Sites that motion is judged by."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one file holds, projected; several files, where each continues the one before.
+
+    path       of the (first) file
+    positions  (F, N, 3) nm, in any image, in the box of the file's first frame
+    vectors    (F, 3, 3) nm, box of each frame
+    time       (F,) ps of the file, or None
+    steps      (F,) of the simulation, or None
+    velocities (F, N, 3) nm/ps, or None
+    forces     (F, N, 3) kJ/mol/nm, or None
+    """
+
+    path: Path
+    positions: np.ndarray
+    vectors: np.ndarray
+    time: np.ndarray | None
+    steps: np.ndarray | None
+    velocities: np.ndarray | None
+    forces: np.ndarray | None
 
 
 def project_own(
-    topology: str | Path,
+    topology: str | Path | Sequence[str | Path],
     trajectories: Sequence[str | Path],
     frame_spacing: float,
     temperature: float,
@@ -61,12 +91,17 @@ def project_own(
     cutoffs: Mapping[str, float] | None = None,
     periodic: bool = True,
     box: str = "mean",
+    edges: Sequence[float] = (),
     where: str = "reference",
     molecules: Sequence[Mapping] = (),
+    bonds: str = "file",
+    lammps_units: str = "real",
 ) -> SiteTrajectory:
-    """The sites of a user's trajectories; each file is a replica of its own.
+    """The sites of a user's trajectories; each file is a replica of its own, unless its times begin
+    where those of the one before end: then it is a part of the same run.
 
-    topology      a file from which MDTraj reads names, residues, elements and bonds
+    topology      file, or files of the same atoms (see `atoms.read_atoms`), with names, residues,
+                  elements, masses and bonds
     frame_spacing ps, the same in all files
     temperature   K
     definitions   of the sites, and of whole `molecules`, see `mapping.map_sites`
@@ -76,50 +111,149 @@ def project_own(
                   are put in a cube of twice their largest extent and the longest cutoff, in which
                   images do not meet
     box           what is done about boxes that change, see `npt.common`
+    edges         (3,) nm, of the box, for files that have none
     where         the config section that messages name
+    bonds         "file": those of the topology; "guess": from distances in the first frame
+    lammps_units  of velocities and forces in LAMMPS's dumps, see `frames.frames_of`
 
-    Sites are unwrapped within a file, and sites of one molecule start next to each other. There are
-    no velocities and no forces: MDTraj reads none.
+    Sites are unwrapped within a run, and sites of one molecule start next to each other. Velocities
+    and forces are there where every frame of every file has them. A velocity is the weighted mean
+    of the atoms'; a force their sum, which is that of a centre of mass (W. G. Noid et al., J. Chem.
+    Phys. 128, 244114 (2008), doi:10.1063/1.2938860).
 
     Raises DynmatchError, naming the key or the file, for what cannot be read or used.
     """
-    atoms = _load_topology(topology, where)
-    sites = map_sites(atoms, definitions, where, molecules)
-    bonds = site_bonds(atoms, sites)
-    matrix = weights_of(sites, atoms.n_atoms)
-    positions, times, vectors = [], [], []
+    named = [topology] if isinstance(topology, str | Path) else list(topology)
+    atoms = read_atoms(named, where)
+    if bonds == "guess":
+        first = next(_boxed(trajectories[0], atoms, named, periodic, edges, where, lammps_units))
+        of_first = reduced(first.vectors[0]) if periodic else None
+        atoms = with_guessed_bonds(atoms, first.positions[0], of_first)
+    sites = map_sites(atoms.topology, definitions, where, molecules, atoms.masses)
+    joined = site_bonds(atoms.topology, sites)
+    of_sites = site_topology(atoms.topology, sites, joined)
+    runs = []
     for path in trajectories:
-        frames, of_file = _read(
-            Path(path), topology, atoms, sites, matrix, frame_spacing, periodic, where
-        )
-        vectors.append(of_file)
-        positions.append(frames)
-        times.append(np.arange(len(frames)) * frame_spacing)
+        frames = _boxed(path, atoms, named, periodic, edges, where, lammps_units)
+        runs.append(_read(Path(path), frames, atoms, sites))
+        _check_clock(runs[-1], frame_spacing, where)
+    runs = join(runs)
+    for run in runs:
+        if len(run.positions) < 3:
+            raise DynmatchError(
+                f"{run.path}: holds {len(run.positions)} frames; it takes 3 at least"
+            )
     cutoffs = cutoffs or {}
     if periodic:
-        cell, scale = npt.common(vectors, box, f"{where}.box")
-        positions = [npt.scaled(x, of[0], cell) for x, of in zip(positions, vectors, strict=True)]
-        edges = reduced(cell)
+        vectors, scale = npt.common([run.vectors for run in runs], box, f"{where}.box")
+        cell = reduced(vectors)
     else:
-        extent = max(np.ptp(frames, axis=1).max() for frames in positions)
-        edges, scale = np.full(3, 2 * extent + max(cutoffs.values(), default=0.0)), None
-    _check_cutoffs(cutoffs, edges)
-    of_sites = site_topology(atoms, sites, bonds)
-    unwrapped = []
-    for frames in positions:
-        first = frames[:1].astype(np.float64)
-        first = make_whole(first, of_sites.molecules, edges, of_sites.bonds)[0]
-        unwrapped.append(unwrap(frames, first, edges).astype(np.float32))
+        extent = max(_extent(run.positions) for run in runs)
+        vectors, scale = None, None
+        cell = np.full(3, 2 * extent + max(cutoffs.values(), default=0.0))
+    _check_cutoffs(cutoffs, cell)
+    lengths = [len(run.positions) for run in runs]
     trajectory = SiteTrajectory(
-        positions=np.concatenate(unwrapped),
-        time=np.concatenate(times),
+        positions=_unwrapped(runs, vectors, cell, of_sites),
+        time=np.concatenate([np.arange(count) * frame_spacing for count in lengths]),
         masses=np.array([site.mass for site in sites]),
         topology=of_sites,
-        box=edges,
+        box=cell,
+        velocities=_all([run.velocities for run in runs], "velocities"),
+        forces=_all([run.forces for run in runs], "forces"),
         scale=scale,
     )
     check_units(trajectory, temperature, where, liquid=periodic)
     return trajectory
+
+
+def _extent(positions: np.ndarray) -> float:
+    """Largest extent of all sites in a frame, nm."""
+    return float((positions.max(1) - positions.min(1)).max())
+
+
+def _all(arrays: Sequence[np.ndarray | None], name: str) -> np.ndarray | None:
+    if any(array is None for array in arrays):
+        if any(array is not None for array in arrays):
+            logger.warning("%s are left out: not every file has them", name)
+        return None
+    if len(arrays) == 1:
+        return arrays[0]
+    whole = memmap.empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
+    first = 0
+    for array in arrays:
+        whole[first : first + len(array)] = array
+        first += len(array)
+    return whole
+
+
+def _unwrapped(
+    runs: Sequence[Run], vectors: np.ndarray | None, box: np.ndarray, topology: SiteTopology
+) -> np.ndarray:
+    """(F, N, 3) nm: positions of all runs, scaled to the box of these `vectors` (3, 3), if any, and
+    followed through the faces of `box`."""
+    shape = (sum(len(run.positions) for run in runs), topology.n_sites, 3)
+    found = memmap.empty(shape, np.dtype(np.float32))
+    step, done = memmap.rows_at_once(shape, np.dtype(np.float64)), 0
+    for run in runs:
+        last = None
+        for first in range(0, len(run.positions), step):
+            x = run.positions[first : first + step].astype(np.float64)
+            if vectors is not None:
+                x = npt.scaled(x, run.vectors[0], vectors)
+            if last is None:
+                last = make_whole(x[:1], topology.molecules, box, topology.bonds)[0]
+            x = unwrap(x, last, box)
+            last = x[-1]
+            found[done : done + len(x)] = x
+            done += len(x)
+    return found
+
+
+def join(runs: Sequence[Run]) -> list[Run]:
+    """The runs, one for all those of which each continues the one before: by time or time step, and
+    with the sites where they were left. A first frame that repeats the last one is left out."""
+    made = list(runs[:1])
+    for run in runs[1:]:
+        skipped = _continues(made[-1], run)
+        if skipped is None:
+            made.append(run)
+            continue
+        logger.info("%s continues %s", run.path, made[-1].path)
+        made[-1] = _with_part(made[-1], run, skipped)
+    return made
+
+
+def _continues(run: Run, after: Run) -> int | None:
+    """Number of the frames of `after` that `run` has already, where it continues that; else
+    None."""
+    clocks = [
+        (a, b) for a, b in ((run.time, after.time), (run.steps, after.steps)) if a is not None
+    ]
+    if not clocks or clocks[0][1] is None:
+        return None
+    clock, then = clocks[0]
+    gap = (then[0] - clock[-1]) / (clock[-1] - clock[-2]) if clock[-1] > clock[-2] else np.inf
+    if min(abs(gap), abs(gap - 1)) > 0.02:
+        return None
+    box = reduced(run.vectors[-1])
+    start = npt.scaled(after.positions[0].astype(np.float64), after.vectors[0], run.vectors[0])
+    jumped = minimum_image(start - run.positions[-1], box)
+    moved = minimum_image(run.positions[-1].astype(np.float64) - run.positions[-2], box)
+    if np.mean(jumped**2) > JUMP**2 * np.mean(moved**2):
+        return None
+    return int(round(gap) == 0)
+
+
+def _with_part(run: Run, part: Run, skipped: int) -> Run:
+    x = npt.scaled(part.positions[skipped:].astype(np.float64), part.vectors[0], run.vectors[0])
+    parts = replace(part, positions=x.astype(np.float32))
+    joined = {"positions": np.concatenate([run.positions, parts.positions])}
+    for name in ("vectors", "time", "steps", "velocities", "forces"):
+        old, new = getattr(run, name), getattr(part, name)
+        both = old is not None and new is not None
+        joined[name] = np.concatenate([old, new[skipped:]]) if both else None
+    return replace(run, **joined)
 
 
 def check_units(
@@ -129,16 +263,31 @@ def check_units(
     for a `liquid`, their diffusion."""
     replica = trajectory.replicas()[0]
     spacing = replica.frame_spacing
-    drift = np.average(replica.positions, axis=1, weights=replica.masses)
-    x = replica.positions - drift[:, None]
+    some = np.unique(np.linspace(0, replica.n_sites - 1, JUDGED).astype(int))
+    masses = replica.masses[some]
+    x = replica.positions[:, some].astype(np.float64)
+    # a few sites would take their own mean motion off with the drift
+    everyone = np.average(
+        [replica.positions[0], replica.positions[-1]], axis=1, weights=replica.masses
+    )
+    x -= np.linspace(0, 1, len(x))[:, None, None] * (everyone[1] - everyone[0])
     step = np.mean(np.sum((x[1:] - x[:-1]) ** 2, -1))
-    free = 3 * BOLTZMANN * temperature * np.mean(1 / replica.masses) * spacing**2
+    free = 3 * BOLTZMANN * temperature * np.mean(1 / masses) * spacing**2
     if step > BALLISTIC * free:
         raise DynmatchError(
             f"{where}.frame_spacing: within {spacing:g} ps the sites move {np.sqrt(step):.2g} nm, "
             f"farther than free flight at {temperature:g} K would take them "
             f"({np.sqrt(free):.2g} nm); is it in ps, and the temperature right?"
         )
+    if replica.velocities is not None:
+        v = replica.velocities[:, some].astype(np.float64)
+        ratio = np.mean(np.sum(v**2, -1) @ masses) / len(some) / (3 * BOLTZMANN * temperature)
+        if not KINETIC[0] <= ratio <= KINETIC[1]:
+            raise DynmatchError(
+                f"{where}: by their velocities the sites have {ratio:.3g} times the kinetic energy "
+                f"of {temperature:g} K; is the temperature right, and, for dumps of LAMMPS, "
+                f"{where}.lammps_units?"
+            )
     if not liquid:
         return
     lag = max(1, len(x) // 10)
@@ -160,61 +309,96 @@ def _check_cutoffs(cutoffs: Mapping[str, float], box: np.ndarray) -> None:
             )
 
 
-def _load_topology(path: str | Path, where: str) -> mdtraj.Topology:
-    try:
-        return mdtraj.load_topology(str(path))
-    except Exception as error:  # MDTraj raises a different class for each format
-        raise DynmatchError(
-            f"{where}.topology: {path}: cannot be read as a topology: {_first_line(error)}"
-        ) from error
-
-
-def _read(
-    path: Path,
-    topology: str | Path,
-    atoms: mdtraj.Topology,
-    sites: Sequence[Site],
-    matrix: csr_array,
-    spacing: float,
+def _boxed(
+    path: str | Path,
+    atoms: Atoms,
+    named: Sequence[str | Path],
     periodic: bool,
+    edges: Sequence[float],
     where: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the sites in any image, (F, N, 3) nm, of one file, scaled to its first box; and
-    the box of each frame as vectors (F, 3, 3), nm."""
-    groups = [site.atoms for site in sites]
-    bonds = [(a.index, b.index) for a, b in atoms.bonds]
-    order, loose = generations(groups, bonds), _without_bonds(groups, bonds, atoms.n_atoms)
-    scaled = False
-    if lammps_dump.is_dump(path):
-        lammps_dump.check_steps(path)
-        scaled = lammps_dump.is_scaled(path)
-    parts, times, boxes, box, last = [], [], [], None, None
+    lammps_units: str,
+) -> Iterator[Frames]:
+    """Frames of a file, each with the vectors of its box: that of the file, of these `edges`, nm,
+    or one in which nothing is near its image where the system is not `periodic`."""
+    called = " and ".join(map(str, named))
+    for some in frames_of(path, atoms.topology, called, lammps_units):
+        vectors = some.vectors
+        if not periodic:
+            vectors = np.tile(NO_BOX * np.eye(3), (len(some), 1, 1))
+        elif len(edges):
+            if vectors is not None:
+                raise DynmatchError(
+                    f"{where}.edges: {path} has boxes of its own; leave the key out"
+                )
+            vectors = np.tile(np.diag(np.asarray(edges, np.float64)), (len(some), 1, 1))
+        elif vectors is None:
+            raise DynmatchError(
+                f"{path}: has no box; give its edges, nm, as {where}.edges, write the trajectory "
+                f"in a format that keeps it (XTC, TRR, DCD, NetCDF, HDF5), or set {where}.periodic "
+                "to false for a system without"
+            )
+        yield replace(some, vectors=vectors)
+
+
+def _read(path: Path, frames: Iterator[Frames], atoms: Atoms, sites: Sequence[Site]) -> Run:
+    """One file, projected; positions of the sites are in any image, in its first box."""
+    groups, bonds = [site.atoms for site in sites], atoms.bonds
+    matrix = weights_of(sites, len(atoms.masses))
+    order, loose = generations(groups, bonds), _without_bonds(groups, bonds, len(atoms.masses))
+    kept = _Kept(len(sites))
+    box, first, last, done = None, None, None, 0
     with tqdm(desc=path.name, unit=" frames", mininterval=1) as bar:
-        for chunk in _chunks(path, topology, atoms):
-            vectors = _boxes(path, chunk, periodic, where)
-            boxes.append(vectors)
-            if scaled:
-                # MDTraj takes them for angstroms
-                chunk.xyz = np.einsum("fnk,fkx->fnx", 10.0 * chunk.xyz, vectors)
-            if box is None:
-                box = reduced(vectors[0])
-                _check_lengths(chunk.xyz[0].astype(np.float64), box, atoms, path)
-            if not np.isfinite(chunk.xyz).all():
+        for some in frames:
+            if not np.isfinite(some.positions).all():
                 raise DynmatchError(f"{path}: a coordinate is not a number")
-            _refuse_repeated(path, chunk.xyz, last, sum(map(len, times)))
-            last = chunk.xyz[-1]
-            x = npt.scaled(chunk.xyz.astype(np.float64), vectors, boxes[0][0])
+            if box is None:
+                first, box = some.vectors[0], reduced(some.vectors[0])
+                _check_lengths(some.positions[0].astype(np.float64), box, atoms.topology, path)
+            _refuse_repeated(path, some.positions, last, done)
+            done, last = done + len(some), some.positions[-1]
+            x = npt.scaled(some.positions.astype(np.float64), some.vectors, first)
             whole = put_next_to(x, order, box)
             _refuse_long(path, whole, [groups[k] for k in loose], [sites[k] for k in loose], box)
-            parts.append(apply_mapping(matrix, whole))
-            times.append(chunk.time)
-            bar.update(len(chunk))
-    frames = np.concatenate(parts) if parts else np.empty((0, len(sites), 3))
-    if len(frames) < 3:
-        raise DynmatchError(f"{path}: holds {len(frames)} frames; it takes 3 at least")
-    if _has_times(path):
-        _check_times(path, np.concatenate(times).astype(np.float64), spacing, where)
-    return frames, np.concatenate(boxes)
+            kept.add(some, apply_mapping(matrix, whole), matrix)
+            bar.update(len(some))
+    if not done:
+        raise DynmatchError(f"{path}: holds no frames")
+    return kept.run(path)
+
+
+class _Kept:
+    """Chunks of projected frames, as they come."""
+
+    def __init__(self, sites: int):
+        self.positions = memmap.Growing((sites, 3), np.float32)
+        self.rest: dict[str, list[np.ndarray] | memmap.Growing | None] = {
+            "vectors": [],
+            "time": [],
+            "steps": [],
+            "velocities": memmap.Growing((sites, 3), np.float32),
+            "forces": memmap.Growing((sites, 3), np.float32),
+        }
+
+    def add(self, frames: Frames, positions: np.ndarray, matrix: csr_array) -> None:
+        self.positions.append(positions)
+        sums = csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
+        for name, into in self.rest.items():
+            values = getattr(frames, name)
+            if values is None or into is None:
+                self.rest[name] = None
+            elif name in ("velocities", "forces"):
+                into.append(apply_mapping(matrix if name == "velocities" else sums, values))
+            else:
+                into.append(values)
+
+    def run(self, path: Path) -> Run:
+        found = {
+            name: into.array()
+            if isinstance(into, memmap.Growing)
+            else into and np.concatenate(into)
+            for name, into in self.rest.items()
+        }
+        return Run(path, self.positions.array(), **found)
 
 
 def _without_bonds(
@@ -250,60 +434,13 @@ def _refuse_long(
 
 def _refuse_repeated(path: Path, x: np.ndarray, before: np.ndarray | None, done: int) -> None:
     """Raise DynmatchError where a frame is that before it: nothing stands still."""
-    x = x if before is None else np.concatenate([before[None], x])
-    same = np.flatnonzero((x[1:] == x[:-1]).all((1, 2)))
-    if len(same):
-        number = done + same[0] - (before is not None)
-        raise DynmatchError(
-            f"{path}: frames {number} and {number + 1} are the same, as where a run was restarted; "
-            "leave out what is double, or give the parts as files of their own"
-        )
-
-
-def _chunks(
-    path: Path, topology: str | Path, atoms: mdtraj.Topology
-) -> Iterator[mdtraj.Trajectory]:
-    try:
-        for chunk in mdtraj.iterload(str(path), chunk=CHUNK, top=str(topology)):
-            if chunk.n_atoms != atoms.n_atoms:
-                raise DynmatchError(_disagreement(path, topology, chunk.n_atoms, atoms.n_atoms))
-            yield chunk
-    except DynmatchError:
-        raise
-    except Exception as error:  # MDTraj raises a different class for each format
-        shape = re.search(r"xyz must be shape .* \(\d+, (\d+), 3\)", str(error))
-        if shape:
+    pairs = pairwise(x if before is None else [before, *x])
+    for number, (one, other) in enumerate(pairs, done - (before is not None)):
+        if np.array_equal(one, other):
             raise DynmatchError(
-                _disagreement(path, topology, int(shape[1]), atoms.n_atoms)
-            ) from error
-        raise DynmatchError(
-            f"{path}: cannot be read as a trajectory: {_first_line(error)}"
-        ) from error
-
-
-def _disagreement(path, topology, here: int, there: int) -> str:
-    return (
-        f"{path}: has {here} atoms, not the {there} of the topology {topology}; give the topology "
-        "that this trajectory was written with"
-    )
-
-
-def _boxes(path: Path, chunk: mdtraj.Trajectory, periodic: bool, where: str) -> np.ndarray:
-    """The box of each frame as vectors (F, 3, 3), nm."""
-    if not periodic:
-        return np.tile(np.diag(np.full(3, NO_BOX)), (len(chunk), 1, 1))
-    if chunk.unitcell_lengths is None or not chunk.unitcell_lengths.all():
-        raise DynmatchError(
-            f"{path}: has no box; write the trajectory in a format that keeps it (XTC, TRR, DCD, "
-            f"NetCDF, HDF5), or set {where}.periodic to false for a system without"
-        )
-    with np.errstate(invalid="ignore"):
-        vectors = vectors_of(chunk.unitcell_lengths, chunk.unitcell_angles)
-    if not np.isfinite(vectors).all():
-        raise DynmatchError(
-            f"{path}: its box has angles of {chunk.unitcell_angles[0]} degrees, which no box has"
-        )
-    return vectors
+                f"{path}: frames {number} and {number + 1} are the same, as where a run was "
+                "restarted; leave out what is double, or give the parts as files of their own"
+            )
 
 
 def _check_lengths(
@@ -317,7 +454,7 @@ def _check_lengths(
         raise DynmatchError(
             f"{path}: the nearest neighbour of an atom is {nearest:.2g} nm away on average, which "
             f"no substance has ({NEIGHBOUR[0]:g} to {NEIGHBOUR[1]:g} nm): are its units those that "
-            "MDTraj expects of this format, or is the topology another's?"
+            "are usual in this format, or is the topology another's?"
         )
     bonds = np.array([(a.index, b.index) for a, b in atoms.bonds], int).reshape(-1, 2)
     if len(bonds):
@@ -330,13 +467,19 @@ def _check_lengths(
             )
 
 
-def _has_times(path: Path) -> bool:
-    """Whether frames carry times; where not, MDTraj counts them."""
-    name = str(path).lower()
-    if name.endswith(NETCDF):
-        with netcdf_file(path, mmap=False) as file:
-            return "time" in file.variables
-    return not name.endswith(WITHOUT_TIMES)
+def _check_clock(run: Run, spacing: float, where: str) -> None:
+    """Raise DynmatchError where frames are missing or repeated by the file's own time steps or
+    times, or these contradict the config."""
+    if run.steps is not None:
+        for number, (before, after) in enumerate(pairwise(run.steps.tolist())):
+            if after - before != run.steps[1] - run.steps[0]:
+                raise DynmatchError(
+                    f"{run.path}: frames are missing or repeated after TIMESTEP {before} (frame "
+                    f"{number}), which {after} follows; leave out what is double, or give the "
+                    "parts as files of their own"
+                )
+    if run.time is not None:
+        _check_times(run.path, run.time, spacing, where)
 
 
 def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> None:
@@ -359,7 +502,3 @@ def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> No
             f"{where}.frame_spacing is {spacing:g} ps, but the frames of {path} are "
             f"{measured:g} ps apart by its own times"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

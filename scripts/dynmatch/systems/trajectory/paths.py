@@ -1,0 +1,53 @@
+"""Paths as users write them: ~ for the home folder, {1..4} for a range, and a shell's * and ?."""
+
+import glob
+import os
+import re
+from itertools import product
+
+from dynmatch.errors import DynmatchError
+
+RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+MANY = 100_000
+"""Paths that one pattern may stand for."""
+
+
+def expanded(pattern: str) -> list[str]:
+    """The paths that a pattern stands for, those found by * in the order of their numbers; a path
+    without any is itself, whether it is there or not.
+
+    Raises DynmatchError for a pattern that no file fits.
+    """
+    path = os.path.expanduser(pattern)
+    if os.path.exists(path):
+        return [path]
+    found = [each for one in _ranges(path) for each in _matches(one)]
+    if not found:
+        raise DynmatchError(f"no file fits {pattern}")
+    return found
+
+
+def _ranges(path: str) -> list[str]:
+    pieces = RANGE.split(path)
+    ends = list(zip(pieces[1::3], pieces[2::3], strict=True))
+    counts = [abs(int(last) - int(first)) + 1 for first, last in ends]
+    if any(count > MANY for count in counts):
+        raise DynmatchError(f"{path}: a range of more than {MANY} numbers")
+    numbers = [
+        [f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)] for first, last in ends
+    ]
+    texts = pieces[::3]
+    return [
+        "".join(text + number for text, number in zip(texts, [*chosen, ""], strict=True))
+        for chosen in product(*numbers)
+    ]
+
+
+def _matches(path: str) -> list[str]:
+    return sorted(glob.glob(path), key=_by_number) if glob.has_magic(path) else [path]
+
+
+def _by_number(path: str) -> list:
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", path)
+    ]

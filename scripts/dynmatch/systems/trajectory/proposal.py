@@ -1,0 +1,113 @@
+"""A config to start from, with numbers that follow from what the files hold."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dynmatch.sites.box import heights
+from dynmatch.systems.trajectory.survey import Survey
+
+FASTEST = {"bd": 0.005, "ld": 0.01}
+"""Longest time steps, ps, that serve for water."""
+WATER_LAG = 9.0
+"""ps, that serves for water, and where motion is no diffusion yet."""
+BEYOND = 3.0
+"""Lag over the time from which motion is diffusion: 2.8 ps in water."""
+LONGEST_CUTOFF = 1.2
+"""nm"""
+TRAINING_RATE, VALIDATION_RATE = 0.35e6, 0.9e6
+"""Atom-steps a second on one core (docs/performance.md), of a training and of a simulation."""
+
+
+def values(found: Survey) -> dict[str, Any]:
+    """The sections potential, training, validation and observables, as far as they are not the
+    defaults."""
+    trajectory = found.trajectory
+    spacing = trajectory.frame_spacing
+    half = 0.5 * float(np.min(heights(trajectory.box)))
+    first = [minima[0] for minima in found.minima.values() if minima]
+    second = [minima[1] for minima in found.minima.values() if len(minima) > 1]
+    shell = min(max(first, default=0.35), half)
+    cutoff = _down(min(max([*second, 1.6 * shell]), half, LONGEST_CUTOFF), 0.01)
+    steps = {name: _step(spacing, longest) for name, longest in FASTEST.items()}
+    grid = max(spacing, *steps.values())
+    lag, smoothing = _window(found, grid)
+    shortest = min(found.runs)
+    compared = shortest if len(found.runs) > 1 else shortest / 3
+    length = _multiple(min(2000.0, shortest), grid)
+    longest_lag = _multiple(0.45 * min(compared, length), grid)
+    k = 2 * math.pi / found.spacing
+    van_hove = sorted({_multiple(x, grid) for x in (lag / 10, lag / 2, 2 * lag)})
+    return {
+        "potential": {
+            "cutoff": cutoff,
+            "three_body_cutoff": _down(min(1.3 * shell, cutoff), 0.01),
+        },
+        "training": {
+            "lags": [lag],
+            "smoothing": smoothing,
+            **{name: {"time_step": step} for name, step in steps.items()},
+        },
+        "validation": {
+            "replicas": 2,
+            "length": length,
+            "equilibration": _multiple(20.0, grid),
+            "frame_spacing": grid,
+        },
+        "observables": {
+            "structure_spacing": _multiple(1.0, grid),
+            "shell_cutoff": _down(min(shell, half), 0.01),
+            "vacf_length": max(1.0, _multiple(5 * grid, grid)),
+            "msd_length": longest_lag,
+            "scattering_k": [round(x * k, 1) for x in (0.36, 0.71, 1.07)],
+            "van_hove_lags": [x for x in van_hove if x < min(compared, length)],
+        },
+    }
+
+
+def minutes(system: Mapping[str, Any], sites: int, dynamics: str) -> tuple[float, float]:
+    """Minutes of one training and one validation on one core, about."""
+    training, validation = system["training"], system["validation"]
+    own = training[dynamics]
+    lags = own.get("lags") or training["lags"]
+    window = sum(lags) + (own["smoothing"] if "smoothing" in own else training["smoothing"])
+    count = own["updates"] or training["updates"]
+    windows = own["windows"] or training["windows"]
+    trained = count * windows * window / own["time_step"] * sites
+    length = validation["length"] + validation["equilibration"]
+    validated = validation["replicas"] * validation["copies"] ** 3 * length / own["time_step"]
+    return trained / TRAINING_RATE / 60, validated * sites / VALIDATION_RATE / 60
+
+
+def windows_held(found: Survey, system: Mapping[str, Any]) -> float:
+    """How many windows of the training follow one another in the reference."""
+    training = system["training"]
+    return sum(found.runs) / (sum(training["lags"]) + training["smoothing"])
+
+
+def _step(spacing: float, longest: float) -> float:
+    """The longest time step up to `longest` (ps) of which the frame spacing is a multiple, or which
+    is a multiple of it."""
+    if spacing <= longest:
+        return float(f"{spacing * math.floor(longest / spacing * (1 + 1e-9)):.6g}")
+    return float(f"{spacing / math.ceil(spacing / longest * (1 - 1e-9)):.6g}")
+
+
+def _window(found: Survey, grid: float) -> tuple[float, float]:
+    """Lag and smoothing, ps: a lag where motion is diffusion, and of which the runs hold sixty at
+    least."""
+    most = min(found.runs) / 20 if len(found.runs) > 2 else min(found.runs) / 30
+    wanted = BEYOND * found.lag if found.lag else WATER_LAG
+    lag = _multiple(min(wanted, most), grid)
+    smoothing = lag / 9
+    return lag, _multiple(smoothing, grid) if smoothing >= 2 * grid else 0.0
+
+
+def _multiple(time: float, grid: float) -> float:
+    return float(f"{max(1, round(time / grid)) * grid:.6g}")
+
+
+def _down(length: float, grid: float) -> float:
+    return float(f"{math.floor(length / grid * (1 + 1e-9)) * grid:.6g}")
