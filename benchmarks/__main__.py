@@ -14,6 +14,7 @@ from benchmarks import (
     cg_simulation,
     many_devices,
     observables,
+    projection,
     report,
     update,
     workflow,
@@ -26,6 +27,7 @@ COMPARISONS = {
     "update": lambda water, run: update.compare(water),
     "devices": lambda water, run: many_devices.compare(water),
     "observables": lambda water, run: observables.compare(water),
+    "projection": lambda water, run: projection.compare(),
     "workflow": workflow.compare,
 }
 

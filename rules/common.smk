@@ -28,7 +28,7 @@ from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports
 from dynmatch.summary import verdicts
 from dynmatch.systems import registry as kinds
-from dynmatch.systems.base import baselines_of
+from dynmatch.systems.base import baselines_of, values_at
 from dynmatch.training import reads
 from dynmatch.training.classifiers.registry import CLASSIFIERS
 from dynmatch.workflow.config import check_writable, complete, models_of, retyped, seeds_of
@@ -55,6 +55,7 @@ TRAINED = {name: models_of(config, name) for name in SYSTEMS}
 MODELS = {name: TRAINED[name] + baselines_of(config["systems"][name]) for name in SYSTEMS}
 TRUTHS = {name: CARDS[name].truth(config["systems"][name]) for name in SYSTEMS}
 IN_BOXES = [name for name in SYSTEMS if CARDS[name].box_of_atoms]
+OWN = [name for name in SYSTEMS if config["systems"][name]["reference"].get("trajectories")]
 RUNS = [
     (system, model, seed)
     for system in SYSTEMS

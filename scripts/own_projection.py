@@ -18,10 +18,7 @@ def main(snakemake) -> None:
         params.frame_spacing,
         params.temperature,
         params.sites,
-        cutoffs={
-            f"{system}.potential.cutoff": params.cutoff,
-            f"{system}.observables.shell_cutoff": params.shell_cutoff,
-        },
+        cutoffs=params.cutoffs,
         where=f"{system}.reference",
         **params.reference,
     )

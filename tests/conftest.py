@@ -1,7 +1,21 @@
 """The order of the tests, and settings of JAX that test modules ask for by name."""
 
+import os
+import tempfile
+
 import jax
 import pytest
+
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_configure(config):
+    """What one test, or a job that it runs, has compiled, no other compiles again."""
+    if CACHE not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="compiled-")
+        os.environ[CACHE] = folder.name
+        jax.config.update("jax_compilation_cache_dir", folder.name)
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items):
@@ -26,10 +40,8 @@ def quick_compilation():
 
 
 @pytest.fixture(scope="module")
-def compilation_cache(tmp_path_factory):
-    """Where the same programs are compiled again and again, once is enough."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
+def compilation_cache():
+    """Small programs too are kept, where the same ones are compiled again and again."""
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     yield
-    jax.config.update("jax_compilation_cache_dir", None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)

@@ -1,3 +1,6 @@
+SIMULATED_MOLECULES = [name for name in SYSTEMS_OF["molecule"] if name not in OWN]
+
+
 rule molecule_reference:
     input:
         topology=lambda wildcards: shipped(
@@ -14,7 +17,7 @@ rule molecule_reference:
     benchmark:
         "<benchmarks>/molecule_reference/{system}.tsv"
     wildcard_constraints:
-        system=one_of(SYSTEMS_OF["molecule"]),
+        system=one_of(SIMULATED_MOLECULES),
     conda:
         "../../envs/openmm.yaml"
     threads: lookup(dpath="systems/{system}/reference/threads", within=config)
@@ -44,7 +47,7 @@ rule molecule_projection:
     benchmark:
         "<benchmarks>/molecule_projection/{system}.tsv"
     wildcard_constraints:
-        system=one_of(SYSTEMS_OF["molecule"]),
+        system=one_of(SIMULATED_MOLECULES),
     conda:
         "../../envs/openmm.yaml"
     threads: 1

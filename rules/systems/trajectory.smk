@@ -11,7 +11,7 @@ rule own_projection:
     benchmark:
         "<benchmarks>/own_projection/{system}.tsv"
     wildcard_constraints:
-        system=one_of(SYSTEMS_OF["trajectory"]),
+        system=one_of(OWN),
     conda:
         "../../envs/trajectory.yaml"
     threads: 1
@@ -24,13 +24,21 @@ rule own_projection:
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         frame_spacing=lookup(dpath="systems/{system}/reference/frame_spacing", within=config),
         sites=lookup(dpath="systems/{system}/reference/sites", within=config),
-        reference=lambda wildcards: {
-            key: value_of(wildcards.system, f"reference.{key}")
-            for key in ("molecules", "periodic", "box", "edges", "bonds", "lammps_units")
+        # a molecule by itself has none of the keys of boxes, and needs none
+        reference=lambda wildcards: {"periodic": False}
+        | {
+            key: value
+            for key, value in config["systems"][wildcards.system]["reference"].items()
+            if key in ("molecules", "periodic", "box", "edges", "bonds", "lammps_units")
         },
-        needs_forces=lambda wildcards: "fm" in value_of(wildcards.system, "baselines.methods"),
-        cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config),
-        shell_cutoff=lookup(dpath="systems/{system}/observables/shell_cutoff", within=config),
+        needs_forces=lambda wildcards: any(
+            name.startswith("fm_") for name in baselines_of(config["systems"][wildcards.system])
+        ),
+        cutoffs=lambda wildcards: {
+            f"systems.{wildcards.system}.{key}": length
+            for key in ("potential.cutoff", "observables.shell_cutoff")
+            for _, length in values_at(config["systems"][wildcards.system], key)
+        },
     message:
         "Projecting the trajectories of {wildcards.system} onto sites"
     script:

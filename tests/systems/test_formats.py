@@ -16,9 +16,10 @@ from scipy.linalg import sqrtm
 from dynmatch.errors import DynmatchError
 from dynmatch.sites import box as boxes
 from dynmatch.sites.mapping import map_sites
+from dynmatch.sites.trajectory import read, write
 from dynmatch.storage import memmap
+from dynmatch.systems.paths import expanded
 from dynmatch.systems.trajectory.atoms import read_atoms, with_guessed_bonds
-from dynmatch.systems.trajectory.paths import expanded
 from dynmatch.systems.trajectory.projection import project_own
 from tests.helpers import lammps_water
 from tests.helpers.lammps_water import DUMPS, EVERY, SHOTS
@@ -233,6 +234,8 @@ def test_large_files_are_kept_on_disk_with_the_same_numbers(tmp_path, monkeypatc
     mapped = project(tmp_path, "run.h5")
     assert isinstance(mapped.positions, np.memmap)
     np.testing.assert_array_equal(mapped.positions, plain.positions)
+    write(tmp_path / "sites.h5", mapped)
+    np.testing.assert_array_equal(read(tmp_path / "sites.h5").positions, plain.positions)
 
 
 def test_bonds_that_are_guessed_are_those_that_there_are():

@@ -133,6 +133,7 @@ def test_a_cutoff_beyond_the_water_is_refused():
 
 
 SHORT = {
+    "models": ["ld"],
     "systems": {
         "dipeptide": {
             "reference": {
@@ -147,7 +148,7 @@ SHORT = {
             "validation": {"replicas": 4, "length": 60.0, "equilibration": 1.0},
             "observables": {"correlation_length": 10.0, "timescale_lag": 4.0, "msd_length": 30.0},
         }
-    }
+    },
 }
 """What makes a minute of the preset."""
 
@@ -181,14 +182,41 @@ def test_the_reference_is_at_its_temperature_and_the_sites_are_its_atoms(run):
 @pytest.mark.workflow
 def test_the_summary_compares_free_energy_populations_and_timescales(run):
     summary = pd.read_csv(run / "summary.csv")
-    for model in ("bd", "ld"):
-        rows = summary[summary.model == model].set_index(["observable", "metric"])
-        assert 0 <= rows.loc[("fes", "jsd"), "value"] <= np.log(2)
-        assert rows.loc["timescale_ratio"].index.tolist() == ["phi", "psi"]
-        differences = rows.loc["population_difference"].value
-        assert differences.abs().max() <= 1
-        exported = {path.name for path in (run / f"dipeptide/{model}/seed-1/export").iterdir()}
-        assert {"openmm", "not-written.txt"} <= exported
+    rows = summary[summary.model == "ld"].set_index(["observable", "metric"])
+    assert 0 <= rows.loc[("fes", "jsd"), "value"] <= np.log(2)
+    assert rows.loc["timescale_ratio"].index.tolist() == ["phi", "psi"]
+    differences = rows.loc["population_difference"].value
+    assert differences.abs().max() <= 1
+    exported = {path.name for path in (run / "dipeptide/ld/seed-1/export").iterdir()}
+    assert {"openmm", "not-written.txt"} <= exported
+
+
+@pytest.mark.workflow
+def test_trajectories_of_ones_own_give_the_same_sites(run, tmp_path):
+    """The all-atom trajectory of the run, as a user has it: two XTC files and a PDB."""
+    atoms = mdtraj.load(str(run / "dipeptide/reference/trajectory.h5"))
+    second = int(np.flatnonzero(atoms.time == atoms.time[0])[1])
+    atoms.unitcell_vectors = None
+    atoms[:second].save_xtc(str(tmp_path / "run-1.xtc"))
+    atoms[second:].save_xtc(str(tmp_path / "run-2.xtc"))
+    reference = {"topology": str(PDB), "trajectories": ["run-*.xtc"]}
+    own = {"systems": {"dipeptide": {**SHORT["systems"]["dipeptide"], "reference": reference}}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    command += ["--snakefile", ROOT / "Snakefile", "--directory", tmp_path, "--configfile"]
+    command += [ROOT / "config.yaml", ROOT / "presets" / "dipeptide.yaml", "own.yaml", "--"]
+    command += ["results/dipeptide/dipeptide/reference/observables/ramachandran.csv"]
+    call = subprocess.run(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert call.returncode == 0, call.stdout[-5000:]
+    theirs, ours = (
+        read(path / "dipeptide/projected.h5") for path in (run, tmp_path / "results/dipeptide")
+    )
+    assert ours.topology.names == theirs.topology.names
+    # XTC rounds to 0.001 nm
+    np.testing.assert_allclose(ours.positions, theirs.positions, atol=1.5e-3)
+    np.testing.assert_allclose(ours.time, theirs.time - theirs.time[0], atol=1e-3)
 
 
 @pytest.mark.workflow

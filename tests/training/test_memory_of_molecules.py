@@ -20,6 +20,8 @@ from dynmatch.training.game import Game
 from dynmatch.training.train import train
 from tests.helpers.games import lattice_trajectory
 
+pytestmark = pytest.mark.usefixtures("compilation_cache", "quick_compilation")
+
 POTENTIAL = PotentialSettings(
     cutoff=0.6, pair_basis=10, three_body_cutoff=0.45, radial_channels=1, degree=1, hidden=()
 )
@@ -38,18 +40,6 @@ SETTINGS = TrainingSettings(
     ),
 )
 MASSES = {"A": 15.0, "B": 30.0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """The same program is compiled for every training here: once is enough."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")

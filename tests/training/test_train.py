@@ -21,6 +21,8 @@ from dynmatch.training.game import Game
 from dynmatch.training.train import STRUCTURE_FRICTION, prepare, train
 from tests.helpers.games import lattice_trajectory
 
+pytestmark = pytest.mark.usefixtures("compilation_cache", "quick_compilation")
+
 POTENTIAL = PotentialSettings(
     cutoff=0.6, pair_basis=12, three_body_cutoff=0.45, radial_channels=1, degree=1, hidden=()
 )
@@ -33,18 +35,6 @@ SETTINGS = TrainingSettings(
     classifier=ClassifierSettings(steps=2, hidden=(4,), channels=2),
     ld=LangevinSettings(time_step=0.01),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """The same program is compiled for every training here: once is enough."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")

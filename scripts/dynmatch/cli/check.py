@@ -39,7 +39,7 @@ def estimates(found, system: Mapping[str, Any], models: Sequence[str]) -> list[s
     if held < FEW:
         lines[0] += f"; fewer than {FEW}, so D will be known badly: longer runs, or shorter lags"
     for model in models:
-        trained, validated = proposal.minutes(system, found.trajectory.n_sites, model)
+        trained, validated = proposal.minutes(found, system, model)
         lines.append(
             f"{model}: about {trained:.2g} minutes of training on one core, {validated:.2g} of "
             "validation"

@@ -70,9 +70,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _reference(arguments: argparse.Namespace) -> dict[str, Any]:
+    from dynmatch.systems.paths import expanded
     from dynmatch.systems.trajectory.atoms import read_atoms
     from dynmatch.systems.trajectory.mappings import read_mapping
-    from dynmatch.systems.trajectory.paths import expanded
     from dynmatch.systems.trajectory.survey import spacing_in
 
     topologies = [arguments.topology, *arguments.more_topology]

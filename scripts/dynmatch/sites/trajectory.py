@@ -111,19 +111,11 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
     with replacing_hdf5(path) as temporary:
         with mdtraj.formats.HDF5TrajectoryFile(str(temporary), "w") as file:
             file.topology = trajectory.topology.to_mdtraj()
-            frames = trajectory.n_frames
-            cell = {}
-            if trajectory.box is not None:
-                lengths, angles = lengths_and_angles(trajectory.box)
-                cell["cell_lengths"] = np.tile(np.asarray(lengths, np.float32), (frames, 1))
-                cell["cell_angles"] = np.tile(np.asarray(angles, np.float32), (frames, 1))
-            if trajectory.velocities is not None:
-                cell["velocities"] = trajectory.velocities.astype(np.float32, copy=False)
-            file.write(
-                coordinates=trajectory.positions.astype(np.float32, copy=False),
-                time=trajectory.time.astype(np.float32),
-                **cell,
-            )
+            step = memmap.rows_at_once(trajectory.positions.shape, trajectory.positions.dtype)
+            for first in range(0, trajectory.n_frames, step):
+                _write_frames(file, trajectory.frames(slice(first, first + step)))
+                for array in (trajectory.positions, trajectory.velocities):
+                    memmap.release(array)
         with tables.open_file(str(temporary), "a") as file:
             _add_array(file, "site_masses", np.asarray(trajectory.masses, np.float64), "amu")
             if not is_rectangular(trajectory.box):
@@ -133,6 +125,21 @@ def write(path: str | Path, trajectory: SiteTrajectory) -> None:
             if trajectory.forces is not None:
                 forces = trajectory.forces.astype(np.float32, copy=False)
                 _add_array(file, "site_forces", forces, "kilojoules_per_mole/nanometer")
+
+
+def _write_frames(file: mdtraj.formats.HDF5TrajectoryFile, some: SiteTrajectory) -> None:
+    more = {}
+    if some.box is not None:
+        lengths, angles = lengths_and_angles(some.box)
+        more["cell_lengths"] = np.tile(np.asarray(lengths, np.float32), (some.n_frames, 1))
+        more["cell_angles"] = np.tile(np.asarray(angles, np.float32), (some.n_frames, 1))
+    if some.velocities is not None:
+        more["velocities"] = some.velocities.astype(np.float32, copy=False)
+    file.write(
+        coordinates=some.positions.astype(np.float32, copy=False),
+        time=some.time.astype(np.float32),
+        **more,
+    )
 
 
 def _add_array(file: tables.File, name: str, array: np.ndarray, units: str) -> None:

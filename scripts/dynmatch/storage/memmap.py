@@ -3,6 +3,7 @@
 The files lie in the temporary folder (TMPDIR) and are gone with the process.
 """
 
+import mmap
 import os
 import tempfile
 
@@ -48,6 +49,12 @@ class Growing:
         return np.fromfile(self._file, self._dtype).reshape(rows, *self._shape)
 
 
+def release(array: np.ndarray) -> None:
+    """Give back the memory that a mapped array takes up; its values are in its file."""
+    if isinstance(array, np.memmap):
+        array._mmap.madvise(mmap.MADV_DONTNEED)
+
+
 def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Entries along the first axis that make up a chunk."""
     row = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
@@ -60,6 +67,16 @@ def take(array: np.ndarray, index: np.ndarray) -> np.ndarray:
     step = rows_at_once(taken.shape, taken.dtype)
     for start in range(0, len(index), step):
         taken[start : start + step] = array[index[start : start + step]]
+    return taken
+
+
+def of_sites(array: np.ndarray, sites: np.ndarray) -> np.ndarray:
+    """array[:, sites] of (F, N, 3), in memory; little more of a mapped array is."""
+    taken = np.empty((len(array), len(sites), *array.shape[2:]), array.dtype)
+    step = rows_at_once(array.shape, array.dtype)
+    for start in range(0, len(array), step):
+        taken[start : start + step] = array[start : start + step, sites]
+        release(array)
     return taken
 
 

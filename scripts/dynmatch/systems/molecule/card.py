@@ -3,6 +3,10 @@
 from collections.abc import Iterator
 
 from dynmatch.systems.base import Section, System
+from dynmatch.systems.paths import with_files
+
+KEYS_OF_OWN = ("topology", "trajectories", "frame_spacing", "sites")
+"""Of the reference, with trajectories of the user's own."""
 
 
 def sites(system: Section) -> int:
@@ -11,6 +15,16 @@ def sites(system: Section) -> int:
 
 def mapping(system: Section) -> list[dict]:
     return system["reference"]["sites"]
+
+
+def found(system: Section) -> Section:
+    """Either the keys of a simulation, or those of trajectories of the user's own."""
+    reference = system["reference"]
+    if not reference["trajectories"]:
+        simulated = {key: value for key, value in reference.items() if key != "trajectories"}
+        return {**system, "reference": simulated}
+    own = with_files(system, ["topology", "trajectories"])
+    return {**own, "reference": {key: own["reference"][key] for key in KEYS_OF_OWN}}
 
 
 def conflicts(system: Section) -> Iterator[str]:
@@ -30,5 +44,6 @@ CARD = System(
     no_forces="the reference of a molecule is kept without forces",
     sites=sites,
     mapping=mapping,
+    found=found,
     conflicts=conflicts,
 )

@@ -4,10 +4,9 @@ import math
 import os
 from collections.abc import Iterator
 
-from dynmatch.errors import DynmatchError
 from dynmatch.systems import liquid
 from dynmatch.systems.base import Section, System
-from dynmatch.systems.trajectory.paths import expanded
+from dynmatch.systems.paths import with_files
 
 
 def mapping(system: Section) -> str | list[dict]:
@@ -19,19 +18,7 @@ def mapping(system: Section) -> str | list[dict]:
 
 
 def found(system: Section) -> Section:
-    """The section with the files that its patterns stand for."""
-    reference = dict(system["reference"])
-    for key in ("topology", "trajectories"):
-        given = reference[key]
-        try:
-            if isinstance(given, str):
-                (reference[key],) = expanded(given)
-            else:
-                reference[key] = [path for pattern in given for path in expanded(pattern)]
-        except (DynmatchError, ValueError) as error:
-            told = error if isinstance(error, DynmatchError) else f"{given} is several files"
-            raise DynmatchError(f"reference.{key}: {told}") from None
-    return {**system, "reference": reference}
+    return with_files(system, ["topology", "trajectories"])
 
 
 def conflicts(system: Section) -> Iterator[str]:

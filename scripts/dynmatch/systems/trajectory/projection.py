@@ -207,6 +207,8 @@ def _unwrapped(
             last = x[-1]
             found[done : done + len(x)] = x
             done += len(x)
+            memmap.release(found)
+            memmap.release(run.positions)
     return found
 
 
@@ -265,7 +267,7 @@ def check_units(
     spacing = replica.frame_spacing
     some = np.unique(np.linspace(0, replica.n_sites - 1, JUDGED).astype(int))
     masses = replica.masses[some]
-    x = replica.positions[:, some].astype(np.float64)
+    x = memmap.of_sites(replica.positions, some).astype(np.float64)
     # a few sites would take their own mean motion off with the drift
     everyone = np.average(
         [replica.positions[0], replica.positions[-1]], axis=1, weights=replica.masses
@@ -280,7 +282,7 @@ def check_units(
             f"({np.sqrt(free):.2g} nm); is it in ps, and the temperature right?"
         )
     if replica.velocities is not None:
-        v = replica.velocities[:, some].astype(np.float64)
+        v = memmap.of_sites(replica.velocities, some).astype(np.float64)
         ratio = np.mean(np.sum(v**2, -1) @ masses) / len(some) / (3 * BOLTZMANN * temperature)
         if not KINETIC[0] <= ratio <= KINETIC[1]:
             raise DynmatchError(

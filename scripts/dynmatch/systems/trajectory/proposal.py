@@ -6,19 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from dynmatch.sites.box import heights
+from dynmatch.sites.box import heights, volume
 from dynmatch.systems.trajectory.survey import Survey
 
 FASTEST = {"bd": 0.005, "ld": 0.01}
 """Longest time steps, ps, that serve for water."""
-WATER_LAG = 9.0
-"""ps, that serves for water, and where motion is no diffusion yet."""
 BEYOND = 3.0
-"""Lag over the time from which motion is diffusion: 2.8 ps in water."""
+"""Least lag over the time from which motion is diffusion."""
+OWN_SIZE = 1.25
+"""Root mean squared displacement in a lag over the distance of the first maximum of g(r): 9 ps in
+water. After a seventh of that time, liquid ethane diffuses already, and a model that is right then
+is 6 % too slow in the long run."""
 LONGEST_CUTOFF = 1.2
 """nm"""
-TRAINING_RATE, VALIDATION_RATE = 0.35e6, 0.9e6
-"""Atom-steps a second on one core (docs/performance.md), of a training and of a simulation."""
+TRAINING_RATE, VALIDATION_RATE, CLASSIFIER_RATE = 0.45e6, 0.9e6, 20e3
+"""Of water on one core: atom-steps a second of a training and of a simulation, and sites of the
+reference's windows a second in a training."""
+WATER_NEIGHBOURS = 12.7
+"""Within the range of its three-body term."""
 
 
 def values(found: Survey) -> dict[str, Any]:
@@ -67,18 +72,23 @@ def values(found: Survey) -> dict[str, Any]:
     }
 
 
-def minutes(system: Mapping[str, Any], sites: int, dynamics: str) -> tuple[float, float]:
-    """Minutes of one training and one validation on one core, about."""
+def minutes(found: Survey, system: Mapping[str, Any], dynamics: str) -> tuple[float, float]:
+    """Minutes of one training and one validation on one core, within a factor of two or so."""
     training, validation = system["training"], system["validation"]
-    own = training[dynamics]
+    own, sites = training[dynamics], found.trajectory.n_sites
     lags = own.get("lags") or training["lags"]
     window = sum(lags) + (own["smoothing"] if "smoothing" in own else training["smoothing"])
-    count = own["updates"] or training["updates"]
+    updates = own["updates"] or training["updates"]
     windows = own["windows"] or training["windows"]
-    trained = count * windows * window / own["time_step"] * sites
+    reach = system["potential"]["three_body_cutoff"]
+    density = sites / volume(found.trajectory.box)
+    # of forces and of the classifier, over those of water
+    near = 4 / 3 * math.pi * reach**3 * density / WATER_NEIGHBOURS
+    moved = windows * window / own["time_step"] * sites * near / TRAINING_RATE
+    judged = training["aa_windows"] * sites * near / CLASSIFIER_RATE
     length = validation["length"] + validation["equilibration"]
-    validated = validation["replicas"] * validation["copies"] ** 3 * length / own["time_step"]
-    return trained / TRAINING_RATE / 60, validated * sites / VALIDATION_RATE / 60
+    steps = validation["replicas"] * validation["copies"] ** 3 * length / own["time_step"]
+    return updates * (moved + judged) / 60, steps * sites * near / VALIDATION_RATE / 60
 
 
 def windows_held(found: Survey, system: Mapping[str, Any]) -> float:
@@ -96,11 +106,11 @@ def _step(spacing: float, longest: float) -> float:
 
 
 def _window(found: Survey, grid: float) -> tuple[float, float]:
-    """Lag and smoothing, ps: a lag where motion is diffusion, and of which the runs hold sixty at
-    least."""
-    most = min(found.runs) / 20 if len(found.runs) > 2 else min(found.runs) / 30
-    wanted = BEYOND * found.lag if found.lag else WATER_LAG
-    lag = _multiple(min(wanted, most), grid)
+    """Lag and smoothing, ps: a lag in which sites leave their places, and of which the runs hold
+    thirty at least."""
+    moved = (OWN_SIZE * found.spacing) ** 2 / (6 * found.diffusion)
+    wanted = max(moved, BEYOND * (found.lag or 0.0))
+    lag = _multiple(float(f"{min(wanted, min(found.runs) / 30):.2g}"), grid)
     smoothing = lag / 9
     return lag, _multiple(smoothing, grid) if smoothing >= 2 * grid else 0.0
 

@@ -15,6 +15,7 @@ from dynmatch.observables.rdf import rdf
 from dynmatch.sites.box import is_rectangular, lengths_and_angles, volume
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
+from dynmatch.storage import memmap
 from dynmatch.systems.trajectory.atoms import Atoms, read_atoms
 from dynmatch.systems.trajectory.frames import frames_of
 from dynmatch.systems.trajectory.projection import project_own
@@ -200,7 +201,7 @@ def _motion(trajectory: SiteTrajectory) -> tuple[float | None, float]:
     """The lag (ps) from which the MSD grows with time, or None; and D, nm^2/ps."""
     chosen = np.unique(np.linspace(0, trajectory.n_sites - 1, SITES).astype(int))
     some = SiteTrajectory(
-        positions=trajectory.positions[:, chosen],
+        positions=memmap.of_sites(trajectory.positions, chosen),
         time=trajectory.time,
         masses=trajectory.masses[chosen],
         topology=trajectory.topology.chosen(chosen.tolist()),

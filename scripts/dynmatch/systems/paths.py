@@ -3,13 +3,37 @@
 import glob
 import os
 import re
+from collections.abc import Sequence
 from itertools import product
 
 from dynmatch.errors import DynmatchError
+from dynmatch.systems.base import Section
 
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MANY = 100_000
 """Paths that one pattern may stand for."""
+
+
+def with_files(system: Section, keys: Sequence[str]) -> Section:
+    """A section with the files that the patterns at `keys` of its reference stand for.
+
+    Raises DynmatchError, naming the key, where no file fits, or several do where one is asked for.
+    """
+    reference = dict(system["reference"])
+    for key in keys:
+        given = reference[key]
+        try:
+            several = [path for each in _list(given) for path in expanded(each)]
+        except DynmatchError as error:
+            raise DynmatchError(f"reference.{key}: {error}") from None
+        if isinstance(given, str) and len(several) > 1:
+            raise DynmatchError(f"reference.{key}: {len(several)} files fit {given}")
+        reference[key] = several[0] if isinstance(given, str) else several
+    return {**system, "reference": reference}
+
+
+def _list(given: str | list[str]) -> list[str]:
+    return [given] if isinstance(given, str) else given
 
 
 def expanded(pattern: str) -> list[str]:
