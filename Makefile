@@ -22,7 +22,7 @@ endif
 new check: environment
 	PYTHONPATH=scripts .venv/bin/python -m dynmatch $@ $(if $(filter new,$@),$(FILES),$(CONFIG))
 
-.PHONY: new check environment figures test test-fast test-files bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
+.PHONY: new check environment figures test test-fast test-files test-physics bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
 
 figures: environment
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay) $(device)
@@ -59,6 +59,11 @@ test-conda: environment
 test-files: environment
 	folder=$$(mktemp -d) && .venv/bin/pip install --quiet --no-deps --require-hashes --target $$folder \
 	    -r tests/public/requirements.txt && MDATESTS=$$folder .venv/bin/pytest tests/public/check_files.py
+
+# ensembles judged by physical_validation, which is downloaded for it; some ten minutes
+test-physics: environment
+	folder=$$(mktemp -d) && .venv/bin/pip install --quiet --no-deps --require-hashes --target $$folder \
+	    -r tests/physics/requirements.txt && PYTHONPATH=$$folder .venv/bin/pytest tests/physics/check_physics.py
 
 # drills of an hour or less, their outcome is in docs/reliability.md
 drill-kill: environment

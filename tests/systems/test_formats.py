@@ -175,6 +175,9 @@ def test_arrays(tmp_path):
     np.testing.assert_allclose(
         project(tmp_path, "run.npy", edges=[EDGE] * 3).positions, plain.positions, atol=1e-6
     )
+    np.savez(tmp_path / "run.npz", positions=frames.xyz, box=[EDGE, EDGE, -EDGE])
+    with pytest.raises(DynmatchError, match=r"run.npz: the box of frame 0 has .* which no box has"):
+        project(tmp_path, "run.npz")
     np.savez(tmp_path / "other.npz", R=frames.xyz)
     with pytest.raises(DynmatchError, match=r"other.npz: has arrays R; it needs positions"):
         project(tmp_path, "other.npz")

@@ -261,7 +261,7 @@ FILE_MISTAKES = {
     "gap": (gap, "run.h5: frames are missing or repeated after 1.9 ps, .* from 0.1 to 1.1 ps"),
     "Angstrom": (angstrom, "run.h5: the nearest neighbour of an atom is 1.* nm away on average"),
     "another order": (reordered, "run.h5: atoms that the topology bonds are .* in another order"),
-    "not a number": (broken, "run.h5: a coordinate is not a number"),
+    "not a number": (broken, "run.h5: positions of frame 7 are not finite numbers"),
 }
 
 

@@ -179,7 +179,7 @@ MISTAKES = {
     "negative time step": (
         (*WATER, "reference", "time_step"),
         -0.002,
-        "systems.water.reference.time_step is -0.002; it must be greater than 0",
+        "systems.water.reference.time_step is -0.002; it must be at least 1e-05",
     ),
     "a seed that is another one to JAX": (
         ("seeds",),
@@ -446,7 +446,7 @@ def test_snakemake_stops_with_the_message_and_leaves_nothing(tmp_path):
     )
     assert call.returncode != 0
     assert call.stderr.splitlines()[-1].startswith(
-        "error: config: systems.water.reference.time_step is -0.002; it must be greater than 0"
+        "error: config: systems.water.reference.time_step is -0.002; it must be at least 1e-05"
     )
     assert "Traceback" not in call.stderr
     assert not (tmp_path / "results").exists()

@@ -7,6 +7,7 @@ pressure were scaled to one box) lies beside it in arrays of its own (`site_forc
 `site_box`, `site_scale`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import tables
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.box import is_rectangular, lengths_and_angles, matrix
+from dynmatch.sites.box import is_rectangular, lengths_and_angles, matrix, reduced
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage import memmap
 from dynmatch.storage.hdf5 import refuse_pickles, replacing_hdf5
@@ -152,7 +153,9 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
 
     Arrays that are large (`mapped`) do not stay in memory.
 
-    Raises DynmatchError, naming the file, when it is missing, truncated or not of this layout.
+    Raises DynmatchError, naming the file, when it is missing, truncated or not of this layout, and
+    for what makes no sense: numbers that are not finite, masses and boxes that are not positive,
+    shapes that differ, times that do not go on.
     """
     try:
         with mdtraj.formats.HDF5TrajectoryFile(str(path)) as file:
@@ -160,9 +163,9 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
         with tables.open_file(str(path)) as file:
 
             def array(name):
-                return _values(file.get_node("/", name)) if name in file.root else None
+                return _values(path, file.get_node("/", name)) if name in file.root else None
 
-            positions = _values(file.root.coordinates)
+            positions = _values(path, file.root.coordinates)
             time = file.root.time.read().astype(np.float64)
             masses = file.root.site_masses.read()
             box = file.root.cell_lengths[0] if "cell_lengths" in file.root else None
@@ -183,14 +186,55 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
             f"layout): {str(error).splitlines()[0]}; delete it and run the rule that makes it again"
         ) from error
     box = None if box is None else np.asarray(box, np.float64)
-    return SiteTrajectory(positions, _even_times(time), masses, topology, box, v, f, scale)
+    made = SiteTrajectory(positions, time, masses, topology, box, v, f, scale)
+    for problem in _problems(made):
+        raise DynmatchError(f"{path}: {problem}")
+    return replace(made, time=_even_times(time))
 
 
-def _values(node: tables.Array) -> np.ndarray:
+def _problems(trajectory: SiteTrajectory) -> Iterator[str]:
+    """What makes no sense in a trajectory, each in words that name the dataset."""
+    frames, sites, time = trajectory.n_frames, trajectory.n_sites, trajectory.time
+    shape = trajectory.positions.shape
+    if shape != (frames, trajectory.topology.n_sites, 3):
+        yield f"coordinates have the shape {shape} for {trajectory.topology.n_sites} sites"
+    if time.shape != (frames,) or not np.isfinite(time).all():
+        yield f"time is not a finite number for each of the {frames} frames"
+    elif (np.diff(time) == 0).any():
+        yield f"time does not go on after frame {int(np.argmin(np.diff(time) != 0))}"
+    masses = trajectory.masses
+    if masses.shape != (sites,) or not (np.isfinite(masses) & (masses > 0)).all():
+        yield f"site_masses are not a positive number for each of the {sites} sites"
+    if trajectory.box is not None and not _is_box(trajectory.box):
+        yield f"its box {trajectory.box.tolist()} nm is no box"
+    for name in ("velocities", "forces"):
+        array = getattr(trajectory, name)
+        if array is not None and array.shape != shape:
+            yield f"{name} have the shape {array.shape}, and coordinates {shape}"
+        elif array is not None and np.array_equal(array[:2], trajectory.positions[:2]):
+            yield f"{name} are the coordinates once more"
+
+
+def _is_box(box: np.ndarray) -> bool:
+    if box.shape not in ((3,), (3, 3)) or not np.isfinite(box).all():
+        return False
+    try:
+        return bool((np.diagonal(matrix(reduced(box))) > 0).all())
+    except DynmatchError:
+        return False
+
+
+def _values(path: str | Path, node: tables.Array) -> np.ndarray:
+    """All of a dataset. Raises DynmatchError for the first frame that is no finite number."""
     values = memmap.empty(node.shape, node.dtype)
     step = memmap.rows_at_once(node.shape, node.dtype)
     for start in range(0, len(values), step):
-        values[start : start + step] = node.read(start, start + step)
+        some = values[start : start + step] = node.read(start, start + step)
+        if not np.isfinite(some).all():
+            bad = np.flatnonzero(~np.isfinite(some.reshape(len(some), -1)).all(1))[0]
+            raise DynmatchError(
+                f"{path}: {node.name} of frame {start + bad} are not finite numbers"
+            )
     return values
 
 

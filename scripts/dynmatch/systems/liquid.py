@@ -8,9 +8,13 @@ from dynmatch.systems.base import Section, values_at
 FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
 
 
-def conflicts(system: Section, edge: float) -> Iterator[str]:
-    """Lengths that a box with this edge (nm) does not hold, and lags that hold too few frames."""
+def conflicts(system: Section, edge: float, sites: int | None = None) -> Iterator[str]:
+    """Lengths that a box with this edge (nm) does not hold, or that see nothing of `sites` in it,
+    and lags that hold too few frames."""
     yield from _too_far(system, edge / 2)
+    if sites:
+        yield from _too_near(system, edge / sites ** (1 / 3))
+    yield from _too_wide(system)
     yield from _too_few_frames(system)
 
 
@@ -30,6 +34,27 @@ def _too_far(system: Section, half: float) -> Iterator[str]:
             f"potential.three_body_cutoff is {potential['three_body_cutoff']:g} nm; it must be at "
             f"most potential.cutoff, {potential['cutoff']:g} nm"
         )
+
+
+def _too_near(system: Section, spacing: float) -> Iterator[str]:
+    """A potential that ends before the nearest neighbour begins."""
+    for _, distance in values_at(system, "potential.cutoff"):
+        if distance < spacing:
+            yield (
+                f"potential.cutoff is {distance:g} nm; it must be more than the mean distance of "
+                f"neighbours, {spacing:.2g} nm"
+            )
+
+
+def _too_wide(system: Section) -> Iterator[str]:
+    """Bins of g(r) in which the potential's start cannot be seen."""
+    cutoff = system["potential"]["cutoff"]
+    for _, width in values_at(system, "observables.rdf_bin"):
+        if width > cutoff / 10:
+            yield (
+                f"observables.rdf_bin is {width:g} nm; it must be at most a tenth of "
+                f"potential.cutoff, {cutoff / 10:g} nm"
+            )
 
 
 def _too_few_frames(system: Section) -> Iterator[str]:

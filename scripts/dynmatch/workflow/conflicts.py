@@ -16,6 +16,11 @@ LENGTHS = (
     "timescale_lag",
 )
 """Observables' times that lie within a replica."""
+MOST_GB = 2000
+"""Of positions and velocities of all replicas."""
+MOST_STEPS = 1e12
+LEAST_FRAMES = 40
+"""Of a replica: D is fitted from a twentieth to a tenth of it."""
 FRAMES = ["reference.frame_spacing", "validation.frame_spacing"]
 
 
@@ -32,6 +37,7 @@ def conflicts(system: Section, models: list[str]) -> Iterator[str]:
     yield from _too_long(system, moving)
     yield from _too_short(system, trained)
     yield from _off_grid(system, moving)
+    yield from _too_much(system, card.sites(system) or 1, moving)
     yield from _without_forces(system, card.no_forces)
 
 
@@ -81,6 +87,41 @@ def _too_short(system: Section, trained: list[str]) -> Iterator[str]:
                     f"{path} is {lag:g} ps; it must be at least {least} times "
                     f"training.{name}.time_step, {shortest:g} ps"
                 )
+
+
+def _too_much(system: Section, sites: int, dynamics: list[str]) -> Iterator[str]:
+    """Runs of more frames than a file can hold, of fewer than D can be fitted to, or of more steps
+    than end in a year."""
+    for part in ("reference", "validation"):
+        section = system[part]
+        if "length" not in section:
+            continue
+        length, spacing = section["length"], section["frame_spacing"]
+        frames = section["replicas"] * section.get("copies", 1) ** 3 * length / spacing
+        size = 24e-9 * sites * frames
+        if size > MOST_GB:
+            yield (
+                f"{part}.length is {length:g} ps; with a frame every {spacing:g} ps that is "
+                f"{size:.3g} GB, and it must be at most {MOST_GB} GB"
+            )
+        if length < LEAST_FRAMES * spacing:
+            yield (
+                f"{part}.length is {length:g} ps; it must be at least {LEAST_FRAMES} times "
+                f"{part}.frame_spacing, {LEAST_FRAMES * spacing:g} ps"
+            )
+        for path in _steps_of(part, dynamics):
+            for _, step in values_at(system, path):
+                if length / step > MOST_STEPS:
+                    yield (
+                        f"{path} is {step:g} ps; {part}.length, {length:g} ps, holds "
+                        f"{length / step:.2g} of it, and at most {MOST_STEPS:.0e} can be made"
+                    )
+
+
+def _steps_of(part: str, dynamics: list[str]) -> list[str]:
+    if part == "reference":
+        return ["reference.time_step"]
+    return [f"training.{name}.time_step" for name in dynamics]
 
 
 def _off_grid(system: Section, dynamics: list[str]) -> Iterator[str]:

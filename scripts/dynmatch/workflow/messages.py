@@ -34,6 +34,8 @@ def explain(error: ValidationError, schema: Mapping) -> Iterator[str]:
     yield f"{path} {_expectation(error)}" + (f" ({about})" if about else "")
 
 
+LONGEST = 200
+"""Characters of a value that are shown."""
 _TYPES = {
     "object": "a mapping of keys",
     "array": "a list",
@@ -56,17 +58,17 @@ def _expectation(error: ValidationError) -> str:
             guess = f"; did you mean {close[0]}?" if close else ""
             return f"is {shown(value)}; it must be one of {listed(rule)}{guess}"
         case "minimum":
-            return f"is {value}; it must be at least {rule}"
+            return f"is {shown(value)}; it must be at least {rule}"
         case "exclusiveMinimum":
-            return f"is {value}; it must be greater than {rule}"
+            return f"is {shown(value)}; it must be greater than {rule}"
         case "maximum":
-            return f"is {value}; it must be at most {rule}"
+            return f"is {shown(value)}; it must be at most {rule}"
         case "exclusiveMaximum":
-            return f"is {value}; it must be less than {rule}"
+            return f"is {shown(value)}; it must be less than {rule}"
         case "minItems" | "minLength" | "minProperties":
             return f"is empty; it needs at least {rule} entry"
         case "uniqueItems":
-            return f"is {value}; no entry may come twice"
+            return f"is {shown(value)}; no entry may come twice"
         case "pattern":
             return f"is {shown(value)}; it must be letters, digits, '.', '_' and '-'"
     return error.message
@@ -85,9 +87,12 @@ def _number_hint(value, kinds: list[str]) -> str:
 def shown(value) -> str:
     if value is None:
         return "empty"
-    if isinstance(value, str):
-        return f"the text {value!r}"
-    return str(value)
+    try:
+        text = f"the text {value!r}" if isinstance(value, str) else str(value)
+    except ValueError:
+        # Python does not write more than some thousand digits
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def listed(values) -> str:
@@ -98,5 +103,6 @@ def _join(path) -> str:
     """A key path as a person writes it: systems.water.training.lags[0]."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        shown_part = part if str(part).isprintable() and part != "" else repr(part)
+        text += f"[{part}]" if isinstance(part, int) else f".{shown_part}"
     return text.removeprefix(".") or "the config"

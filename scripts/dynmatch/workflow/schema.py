@@ -71,13 +71,24 @@ def choices(section: str, key: str) -> list[str]:
 
 
 def _finite(checker, value) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # an integer of hundreds of digits
+        return False
+
+
+def _whole(checker, value) -> bool:
+    return _finite(checker, value) and value == int(value)
 
 
 Validator = validators.extend(
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _finite),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _finite, "integer": _whole}
+    ),
 )
 
 

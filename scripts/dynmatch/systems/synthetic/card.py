@@ -17,7 +17,7 @@ def edge(system: Section) -> float:
 
 
 def conflicts(system: Section) -> Iterator[str]:
-    return liquid.conflicts(system, edge(system))
+    return liquid.conflicts(system, edge(system), sites(system))
 
 
 def dynamics(system: Section, models: list[str]) -> list[str]:

@@ -66,11 +66,13 @@ def frames_of(
 
     Raises DynmatchError, naming the file, where it cannot be read or is of another number of atoms.
     """
-    count = topology.n_atoms
+    count, done = topology.n_atoms, 0
     try:
         for some in _reader(path, topology, lammps_units):
             if some.positions.shape[1:] != (count, 3):
                 raise DynmatchError(_disagreement(path, named, some.positions.shape[1], count))
+            _check_boxes(path, some.vectors, done)
+            done += len(some)
             yield some
     except DynmatchError:
         raise
@@ -81,6 +83,19 @@ def frames_of(
         raise DynmatchError(
             f"{path}: cannot be read as a trajectory: {first_line(error)}"
         ) from error
+
+
+def _check_boxes(path: str | Path, vectors: np.ndarray | None, done: int) -> None:
+    if vectors is None:
+        return
+    edges = np.diagonal(vectors, axis1=1, axis2=2)
+    good = np.isfinite(vectors).all((1, 2)) & (edges > 0).all(1)
+    if not good.all():
+        bad = int(np.argmin(good))
+        raise DynmatchError(
+            f"{path}: the box of frame {done + bad} has vectors "
+            f"{vectors[bad].round(4).tolist()} nm, which no box has"
+        )
 
 
 def _disagreement(path: str | Path, named: str, here: int, there: int) -> str:
@@ -270,7 +285,7 @@ def _box_array(path: str | Path, box: np.ndarray, frames: int) -> np.ndarray:
 def _vectors(path: str | Path, lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         vectors = vectors_of(lengths, angles)
-    if not np.isfinite(vectors).all() or (np.asarray(lengths) <= 0).any():
+    if not np.isfinite(vectors[np.isfinite(lengths).all(-1)]).all():
         raise DynmatchError(
             f"{path}: its box has angles of {angles[0]} degrees and edges of {lengths[0]} nm, "
             "which no box has"

@@ -351,8 +351,7 @@ def _read(path: Path, frames: Iterator[Frames], atoms: Atoms, sites: Sequence[Si
     box, first, last, done = None, None, None, 0
     with tqdm(desc=path.name, unit=" frames", mininterval=1) as bar:
         for some in frames:
-            if not np.isfinite(some.positions).all():
-                raise DynmatchError(f"{path}: a coordinate is not a number")
+            _refuse_not_finite(path, some, done)
             if box is None:
                 first, box = some.vectors[0], reduced(some.vectors[0])
                 _check_lengths(some.positions[0].astype(np.float64), box, atoms.topology, path)
@@ -434,6 +433,14 @@ def _refuse_long(
             )
 
 
+def _refuse_not_finite(path: Path, some: Frames, done: int) -> None:
+    for name in ("positions", "velocities", "forces"):
+        values = getattr(some, name)
+        if values is not None and not np.isfinite(values).all():
+            bad = np.flatnonzero(~np.isfinite(values).all((1, 2)))[0]
+            raise DynmatchError(f"{path}: {name} of frame {done + bad} are not finite numbers")
+
+
 def _refuse_repeated(path: Path, x: np.ndarray, before: np.ndarray | None, done: int) -> None:
     """Raise DynmatchError where a frame is that before it: nothing stands still."""
     pairs = pairwise(x if before is None else [before, *x])
@@ -486,6 +493,10 @@ def _check_clock(run: Run, spacing: float, where: str) -> None:
 
 def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> None:
     """Raise DynmatchError where the file's own times are uneven or contradict the config."""
+    if not np.isfinite(time).all():
+        raise DynmatchError(
+            f"{path}: the time of frame {np.argmin(np.isfinite(time))} is no number"
+        )
     steps = np.diff(time)
     if not steps.any():
         # 0 throughout: the program that wrote them had none
