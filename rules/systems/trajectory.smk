@@ -1,6 +1,5 @@
 rule own_projection:
     input:
-        # functions: braces in a user's path are no wildcards
         topology=lambda wildcards: value_of(wildcards.system, "reference.topology"),
         trajectories=lambda wildcards: value_of(wildcards.system, "reference.trajectories"),
         code=library("own_projection"),

@@ -118,6 +118,11 @@ OWN_MISTAKES = {
         [3.0, 3.0],
         "own.reference.edges needs three lengths, nm",
     ),
+    "braces": (
+        ("reference", "topology"),
+        "of {seed}/top.pdb",
+        "own.reference.topology: of {seed}/top.pdb has braces, which are wildcards to Snakemake",
+    ),
     "no file fits": (
         ("reference", "trajectories"),
         ["nowhere/part-*.xtc"],

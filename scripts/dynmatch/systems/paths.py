@@ -17,7 +17,8 @@ MANY = 100_000
 def with_files(system: Section, keys: Sequence[str]) -> Section:
     """A section with the files that the patterns at `keys` of its reference stand for.
 
-    Raises DynmatchError, naming the key, where no file fits, or several do where one is asked for.
+    Raises DynmatchError, naming the key, where no file fits, or several do where one is asked for,
+    or Snakemake could not take the path.
     """
     reference = dict(system["reference"])
     for key in keys:
@@ -26,6 +27,12 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
             several = [path for each in _list(given) for path in expanded(each)]
         except DynmatchError as error:
             raise DynmatchError(f"reference.{key}: {error}") from None
+        braces = [path for path in several if re.search(r"[{}]", path)]
+        if braces:
+            raise DynmatchError(
+                f"reference.{key}: {braces[0]} has braces, which are wildcards to Snakemake; give "
+                "the file another name, or a link to it"
+            )
         if isinstance(given, str) and len(several) > 1:
             raise DynmatchError(f"reference.{key}: {len(several)} files fit {given}")
         reference[key] = several[0] if isinstance(given, str) else several
