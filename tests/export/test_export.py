@@ -56,7 +56,7 @@ def frame(edge=EDGE, spread=0.05) -> SiteTrajectory:
 def started(folder, options=()):
     """LAMMPS with the script in `folder` set up, and nothing run yet."""
     script = (folder / "in.lammps").read_text().replace("run ${steps}", "")
-    for file in ("initial.data", "pair.table", "threebody.uf3", "gle.A"):
+    for file in sorted(path.name for path in folder.iterdir() if path.suffix != ".lammps"):
         script = script.replace(f" {file}", f" {folder / file}")
     script = script.replace("rdf.txt", str(folder / "rdf.txt"))
     script = script.replace("trajectory.lammpstrj", str(folder / "trajectory.lammpstrj"))

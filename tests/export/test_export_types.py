@@ -1,6 +1,11 @@
 """Exported models of several types of sites: our own forces and dynamics in other engines."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import ase
+import jax
+import jax.numpy as jnp
 import numpy as np
 import openmm
 import pytest
@@ -12,6 +17,7 @@ from dynmatch.export import lammps, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.model import Model
 from dynmatch.potentials.bonded import Kind
+from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 from tests.export.test_export import (
@@ -22,10 +28,19 @@ from tests.export.test_export import (
     assert_the_closed_form,
     free_msd,
     in_openmm,
+    in_order,
+    lammps_forces,
+    started,
 )
 from tests.export.test_export import SITES as MANY
 from tests.helpers import exported
-from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
+from tests.helpers.fluids import (
+    fluid,
+    jittered_lattice,
+    random_parameters,
+    unbonded,
+    without,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -107,10 +122,85 @@ def test_each_type_has_its_own_memory_in_openmm():
         assert_the_closed_form(model, np.array(velocities)[:, number::2], number)
 
 
+def linear(kind="ld") -> Model:
+    """The same with linear three-body terms, which are a tenth of the forces in `start`."""
+    potential = fluid(("A", "B"), (0.25, 0.23, 0.21), channels=2, kinds=KINDS)
+    drawn = random_parameters(potential, 1, 0.5)
+    network = jax.tree.map(jnp.negative, drawn["network"])
+    return exported.model_of(
+        kind, potential, drawn | {"radial": 60 * drawn["radial"], "network": network}
+    )
+
+
+def folded() -> SiteTrajectory:
+    """64 sites, five of them a folded chain: LAMMPS wants the third site of an angle or dihedral
+    within half the box."""
+    chain = (0, 1, 5, 21, 22)
+    names = list("AB" * 32)
+    for site, name in zip(chain, "ABABA", strict=True):
+        names[site] = name
+    residues = [0 if site in chain else site for site in range(64)]
+    kept = list(dict.fromkeys(residues))
+    topology = SiteTopology(
+        tuple(names),
+        tuple(kept.index(residue) for residue in residues),
+        ("M",) * len(kept),
+        tuple(pairwise(chain)),
+    )
+    edge = EDGE * 4 / 3
+    sites = jittered_lattice(np.random.default_rng(3), edge, 0.03, 4).astype(np.float32)
+    return SiteTrajectory(sites[None], np.zeros(1), np.ones(64), topology, np.full(3, edge))
+
+
+def test_lammps_has_our_energy_and_forces(tmp_path):
+    """Tables of each pair, splines of each triple, bonds, angles and dihedrals, exclusions: to 1e-3
+    of the root mean square force, of the bonded sites alone too. Energies of dihedrals differ by a
+    constant."""
+    model, start = linear(), folded()
+    lammps.write(tmp_path, model, start, "test")
+    _, forces = lammps_forces(started(tmp_path))
+    x, box, topology = start.positions[0], start.box, start.topology
+    _, ours = Calculator(model, box, topology)(x)
+    size = np.sqrt(np.mean(ours**2))
+    for group in ("radial", "pair"):
+        silent = replace(model, parameters=without(group, model.parameters))
+        _, less = Calculator(silent, box, topology)(x)
+        assert np.sqrt(np.mean((ours - less) ** 2)) > 0.02 * size, f"{group} does not count"
+    bonded = np.unique(topology.bonds)
+    for some in (np.arange(64), bonded):
+        assert np.sqrt(np.mean((forces - ours)[some] ** 2)) < 1e-3 * size
+
+
 @pytest.mark.parametrize("kind", DYNAMICS)
-def test_what_is_not_written_is_refused(tmp_path, start, kind):
-    with pytest.raises(DynmatchError, match=r"several types of sites or bonds .* run it with"):
-        lammps.write(tmp_path, trained(kind), start, "test")
+def test_each_type_diffuses_in_lammps_as_it_was_learned(tmp_path, kind):
+    """Free sites, half of either type, too far apart to interact."""
+    model = linear(kind)
+    x = 27.0 / 4 * np.stack(np.meshgrid(*[np.arange(4) + 0.5] * 3), -1).reshape(1, -1, 3)
+    topology = unbonded("AB" * 32)
+    sparse = SiteTrajectory(
+        x.astype(np.float32), np.zeros(1), np.ones(64), topology, np.full(3, 27.0)
+    )
+    lammps.write(tmp_path, model, sparse, "test")
+    lmp = started(tmp_path, ["-var", "copies", "5"])
+    first = in_order(lmp, "x").copy()
+    types = in_order(lmp, "type")
+    lmp.command(f"run {STEPS}")
+    moved = np.sum((in_order(lmp, "x") - first) ** 2, 1) / 100
+    # some have crossed a face of the box
+    inside = moved < 100.0
+    assert inside.mean() > 0.99
+    expected = [free_msd(model, STEPS, number) for number in (0, 1)]
+    found = [moved[inside & (types == number)].mean() for number in (1, 2)]
+    assert found == pytest.approx(expected, rel=2 * TOLERANCE)
+
+
+def test_a_network_of_several_types_is_not_written_for_lammps(tmp_path, start):
+    with pytest.raises(DynmatchError, match=r"a network of several types of sites or with bonds"):
+        lammps.write(tmp_path, trained(), start, "test")
+
+
+@pytest.mark.parametrize("kind", DYNAMICS)
+def test_openmm_computes_what_it_has_no_formula_for(tmp_path, start, kind):
     openmm_files.write(tmp_path, trained(kind), start, "test")
     assert not (tmp_path / "system.xml").exists()
     assert "openmm_system.system" in (tmp_path / "run_openmm.py").read_text()

@@ -1,5 +1,7 @@
 """The linear three-body term, written out, is the potential."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,6 +37,39 @@ def test_sums_over_pairs_and_triplets_are_the_potential(double_precision, degree
     box = jnp.full(3, EDGE)
     ours = one.potential.energy(tables, jnp.asarray(x), box, unbonded("W" * len(x)))
     scale = np.abs(written.pair(r[np.triu_indices(len(x), 1)])).sum()
+    assert abs(total - ours) < 1e-4 * scale
+
+
+def test_sums_over_pairs_and_triplets_of_several_types(double_precision):
+    """Of each pair and triple of three types."""
+    names = ("A", "B", "C")
+    one = model(names=names, cores=(0.25, 0.24, 0.26, 0.23, 0.27, 0.22), degree=3, channels=2)
+    louder = one.parameters | {"radial": 100 * one.parameters["radial"]}
+    one = replace(one, parameters=louder)
+    x = jittered_lattice(np.random.default_rng(3), EDGE, 0.05)
+    topology = unbonded("ABC" * (len(x) // 3))
+    types = topology.types
+    d = x[:, None] - x[None]
+    d -= EDGE * np.round(d / EDGE)
+    r = np.linalg.norm(d, axis=-1)
+    near = (r > 0) & (r < one.potential.term("three_body").cutoff)
+    written = write_out(one)
+    pairs = [
+        written.pair(r[[i], [j]], types=(types[i], types[j]))[0]
+        for i, j in zip(*np.triu_indices(len(x), 1), strict=True)
+    ]
+    i, j, k = np.nonzero(near[:, :, None] & near[:, None, :])
+    triplets = [
+        written.triplet(
+            r[a, b], r[a, c], np.linalg.norm(d[a, b] - d[a, c]), (types[a], types[b], types[c])
+        )
+        for a, b, c in zip(i, j, k, strict=True)
+        if b < c
+    ]
+    tables = one.potential.tabulate(one.parameters)
+    ours = one.potential.energy(tables, jnp.asarray(x), jnp.full(3, EDGE), topology)
+    total, scale = sum(pairs) + sum(triplets), np.abs(pairs).sum()
+    assert np.abs(triplets).sum() > 0.01 * scale
     assert abs(total - ours) < 1e-4 * scale
 
 

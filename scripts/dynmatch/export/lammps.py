@@ -1,10 +1,10 @@
 r"""A trained model as input files for LAMMPS, in `units real` (Angstrom, fs, g/mol, kcal/mol, K).
 
     in.lammps        the input script, with the learned dynamics
-    initial.data     one configuration
-    pair.table       u(r) for `pair_style table`
-    threebody.uf3    w(r_ij, r_ik, r_jk) for `pair_style uf3`, as cubic B-splines
-    gle.A            the memory of a model that has one, for `fix gle`
+    initial.data     one configuration, with the bonds, angles and dihedrals of molecules
+    pair.table       u(r) of each pair of types for `pair_style table`
+    threebody.uf3    w(r_ij, r_ik, r_jk) of each triple for `pair_style uf3`, as cubic B-splines
+    gle*.A           the memory of a model that has one, for `fix gle`, of each type
 
 Table and splines need a linear three-body term. LAMMPS's `threebody/table` would carry it as well,
 but takes the nearest node of its grid; `uf3` is twice continuously differentiable, and its forces
@@ -14,14 +14,26 @@ and `dynmatch.export.lammps_driver`.
 Everything is in physical time t: with tau = alpha t, friction gamma/alpha and mass m/alpha^2.
 """
 
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import BSpline
 
-from dynmatch.export.lammps_script import ANGSTROM, KCAL, input_script, motion_of, site_mass
-from dynmatch.export.triplets import PairsAndTriplets, require_one_type, write_out
+from dynmatch.errors import DynmatchError
+from dynmatch.export.lammps_script import (
+    ANGSTROM,
+    KCAL,
+    bonded_kinds,
+    input_script,
+    labels,
+    motion_of,
+    pair_section,
+    site_masses,
+)
+from dynmatch.export.triplets import PairsAndTriplets, require_written, write_out
 from dynmatch.model import Model
+from dynmatch.potentials.base import type_pairs
 from dynmatch.sites.box import is_rectangular, matrix, wrap
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
@@ -40,88 +52,103 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
 
     `name` is what the model is called in comments. Returns the files.
 
-    Raises DynmatchError when the model has several types of sites, or bonds.
+    Raises DynmatchError when the model has other terms than these files can hold: a network of
+    several types or with bonds, torsions of a molecule by itself.
     """
-    require_one_type(model)
+    require_written(model)
+    network = bool(model.potential.term("three_body").hidden)
+    if network and (len(model.potential.names) > 1 or model.potential.term("bonded")):
+        raise DynmatchError(
+            "a network of several types of sites or with bonds is not written for LAMMPS; run it "
+            "with the script in openmm/, ASE or Python (docs/api.md)"
+        )
     folder = Path(folder)
     texts = {
         "in.lammps": input_script(model, name),
         "initial.data": data_file(model, start, name),
     }
-    if not model.potential.term("three_body").hidden:
+    if not network:
         written = write_out(model)
-        texts["pair.table"] = pair_table(written)
+        texts["pair.table"] = pair_tables(written)
         texts["threebody.uf3"] = triplet_splines(written)
-    for file, text in motion_of(model).files.items():
-        texts[file] = text(model)
+    texts |= motion_of(model).files(model)
     for file, text in texts.items():
         with replacing(folder / file) as path:
             path.write_text(text, encoding="utf-8")
     return [folder / file for file in texts]
 
 
-def pair_table(written: PairsAndTriplets) -> str:
-    """u(r) and -u'(r) on a uniform grid: section PAIR of a file for `pair_style table`.
+def pair_tables(written: PairsAndTriplets) -> str:
+    """u(r) and -u'(r) on a uniform grid, of each pair of types: sections of a file for `pair_style
+    table`.
 
-    It begins at half the core radius, where u is thousands of kB T; LAMMPS stops should a pair ever
-    come closer.
+    They begin at half the least core radius, where u is thousands of kB T; LAMMPS stops should a
+    pair ever come closer.
     """
-    curve = written.curve
-    r = np.linspace(0.5 * curve.core, curve.cutoff, PAIR_NODES)
-    columns = np.column_stack(
-        [ANGSTROM * r, KCAL * written.pair(r), -KCAL / ANGSTROM * written.pair(r, 1)]
-    )
-    rows = [f"{i} {x:.10g} {u:.10g} {f:.10g}" for i, (x, u, f) in enumerate(columns, 1)]
-    return "\n".join(
-        [
-            "# number, r (Angstrom), energy (kcal/mol), force (kcal/mol/Angstrom)",
-            "PAIR",
+    r = np.linspace(written.shortest, written.pair_form.cutoff, PAIR_NODES)
+    names = labels(written.names)
+    lines = ["# number, r (Angstrom), energy (kcal/mol), force (kcal/mol/Angstrom)"]
+    for a, b in type_pairs(len(names)):
+        u, slope = (written.pair(r, order, (a, b)) for order in (0, 1))
+        columns = np.column_stack([ANGSTROM * r, KCAL * u, -KCAL / ANGSTROM * slope])
+        lines += [
+            pair_section(names[a], names[b]),
             f"N {len(r)} R {columns[0, 0]:.10g} {columns[-1, 0]:.10g}",
             "",
-            *rows,
+            *[f"{i} {x:.10g} {e:.10g} {f:.10g}" for i, (x, e, f) in enumerate(columns, 1)],
             "",
         ]
-    )
+    return "\n".join(lines)
 
 
 def triplet_splines(written: PairsAndTriplets) -> str:
-    """w(r_ij, r_ik, r_jk) as a tensor product of cubic B-splines, a file for `pair_style uf3`.
+    """w(r_ij, r_ik, r_jk) of each triple of types as a tensor product of cubic B-splines, a file
+    for `pair_style uf3`.
 
-    Like `pair_table` it begins at half the core radius. The pair energy of this file is zero.
+    Like `pair_tables` it begins at half the least core radius. The pair energies of this file are
+    zero.
     """
-    low, cutoff = 0.5 * written.curve.core, written.form.cutoff
+    low, cutoff = written.shortest, written.form.cutoff
     near, far = (
         _knots(low, end, intervals)
         for end, intervals in zip((cutoff, 2 * cutoff), INTERVALS, strict=True)
     )
     # w vanishes with two derivatives at the cutoff, and so do splines without the last three
     (r, fit), (r_jk, fit_jk) = _fit(near, trim=3), _fit(far, trim=0)
-    values = written.triplet(r[:, None, None], r[None, :, None], r_jk[None, None, :])
-    inner = np.einsum("ai,bj,ck,ijk->abc", fit, fit, fit_jk, values, optimize=True)
-    coefficients = np.pad(KCAL * inner, [(0, 3), (0, 3), (0, 0)])
-    near, far, edge = ANGSTROM * near, ANGSTROM * far, ANGSTROM * cutoff
     no_pair = ANGSTROM * _knots(0.0, cutoff, 4)
+    edge = ANGSTROM * cutoff
     head = "#UF3 POT UNITS: real DATE: none AUTHOR: dynmatch CITATION: none"
-    lines = [
-        head,
-        "2B W W 0 3 uk",
-        f"{edge!r} {len(no_pair)}",
-        _line(no_pair),
-        f"{len(no_pair) - 4}",
-        _line(np.zeros(len(no_pair) - 4)),
-        "#",
-        head,
-        "3B W W W 0 3 uk",
-        f"{2 * edge!r} {edge!r} {edge!r} {len(far)} {len(near)} {len(near)}",
-        _line(far),
-        _line(near),
-        _line(near),
-        " ".join(map(str, coefficients.shape)),
-        *map(_line, coefficients.reshape(-1, coefficients.shape[-1])),
-        "#",
-        "",
-    ]
-    return "\n".join(lines)
+    names = labels(written.names)
+    lines = []
+    for a, b in type_pairs(len(names)):
+        lines += [
+            head,
+            f"2B {names[a]} {names[b]} 0 3 uk",
+            f"{edge!r} {len(no_pair)}",
+            _line(no_pair),
+            f"{len(no_pair) - 4}",
+            _line(np.zeros(len(no_pair) - 4)),
+            "#",
+        ]
+    for a in range(len(names)):
+        for b, c in combinations_with_replacement(range(len(names)), 2):
+            values = written.triplet(
+                r[:, None, None], r[None, :, None], r_jk[None, None, :], (a, b, c)
+            )
+            inner = np.einsum("ai,bj,ck,ijk->abc", fit, fit, fit_jk, values, optimize=True)
+            coefficients = np.pad(KCAL * inner, [(0, 3), (0, 3), (0, 0)])
+            lines += [
+                head,
+                f"3B {names[a]} {names[b]} {names[c]} 0 3 uk",
+                f"{2 * edge!r} {edge!r} {edge!r} {len(far)} {len(near)} {len(near)}",
+                _line(ANGSTROM * far),
+                _line(ANGSTROM * near),
+                _line(ANGSTROM * near),
+                " ".join(map(str, coefficients.shape)),
+                *map(_line, coefficients.reshape(-1, coefficients.shape[-1])),
+                "#",
+            ]
+    return "\n".join([*lines, ""])
 
 
 def _knots(begin: float, end: float, intervals: int) -> np.ndarray:
@@ -151,13 +178,37 @@ def data_file(model: Model, start: SiteTrajectory, name: str) -> str:
     vectors = matrix(box)
     positions = wrap(ANGSTROM * start.positions[-1].astype(float), box)
     tilt = f"{vectors[1, 0]:.9g} {vectors[2, 0]:.9g} {vectors[2, 1]:.9g} xy xz yz"
-    sites = [f"{i} 1 {x:.6f} {y:.6f} {z:.6f}" for i, (x, y, z) in enumerate(positions, 1)]
+    topology, names = start.topology, model.potential.names
+    types = topology.types_among(names) + 1
+    molecule = np.empty(topology.n_sites, int)
+    for number, sites in enumerate(topology.molecules, 1):
+        molecule[sites] = number
+    bonded = bonded_kinds(model)
+    sections, counts = [], []
+    for heading, length in (("Bonds", 2), ("Angles", 3), ("Dihedrals", 4)):
+        rows = [
+            f"{kind} {' '.join(str(site + 1) for site in sites)}"
+            for kind, term in enumerate(bonded[length], 1)
+            for sites in topology.bonded_kinds.get(term.names, np.empty((0, length), int)).tolist()
+        ]
+        word = heading.lower()
+        if bonded[length]:
+            counts += [f"{len(rows)} {word}", f"{len(bonded[length])} {word[:-1]} types"]
+        if rows:
+            sections += [heading, "", *(f"{n} {row}" for n, row in enumerate(rows, 1)), ""]
+    style = "molecular" if any(bonded.values()) else "atomic"
+    within = [f"{number} " if style == "molecular" else "" for number in molecule]
+    sites = [
+        f"{i} {m}{t} {x:.6f} {y:.6f} {z:.6f}"
+        for i, (m, t, (x, y, z)) in enumerate(zip(within, types, positions, strict=True), 1)
+    ]
     return "\n".join(
         [
             f"# {name}: the last frame of the reference",
             "",
             f"{len(sites)} atoms",
-            "1 atom types",
+            f"{len(names)} atom types",
+            *counts,
             *(
                 f"0 {edge:.9g} {x}lo {x}hi"
                 for edge, x in zip(vectors.diagonal(), "xyz", strict=True)
@@ -166,11 +217,12 @@ def data_file(model: Model, start: SiteTrajectory, name: str) -> str:
             "",
             "Masses",
             "",
-            f"1 {site_mass(model):.9g}",
+            *(f"{number} {mass:.9g}" for number, mass in enumerate(site_masses(model), 1)),
             "",
-            "Atoms # atomic",
+            f"Atoms # {style}",
             "",
             *sites,
             "",
+            *sections,
         ]
     )

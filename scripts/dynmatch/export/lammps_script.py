@@ -13,16 +13,21 @@ Brownian   damp = dt/2 and the mass M = g dt/2. The scheme GJ-I then has c2 = 0,
 `fix langevin` and `fix brownian` are there as alternatives. Their error is of first order in the
 time step, and they therefore take SUBSTEPS steps for one of ours.
 
+Each type of sites is a group with a fix of its own, at its own mass and friction.
+
 Memory     `fix gle` (M. Ceriotti, G. Bussi and M. Parrinello, doi:10.1021/ct900563s) integrates it
            as OBABO, with O exact for the matrix A of the auxiliary momenta, which a file holds.
            Without its `noneq` their covariance is kB T times the unit matrix, as ours.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
+from dynmatch.potentials import bonded
+from dynmatch.potentials.base import type_pairs
 
 ANGSTROM = 10.0
 """Angstrom in a nm."""
@@ -43,17 +48,16 @@ variable copies index 1
 """
 SETUP = """
 units real
-atom_style atomic
+atom_style {style}
 newton on
-read_data initial.data
+{bonded}read_data initial.data{special}
 replicate ${{copies}} ${{copies}} ${{copies}}
 neighbor 2.0 bin
 """
 TABLES = """
 # u(r) and w(r_ij, r_ik, r_jk); needs the package ML-UF3
 pair_style hybrid/overlay table linear 20000 uf3 3
-pair_coeff * * table pair.table PAIR
-pair_coeff * * uf3 threebody.uf3 W
+{pairs}pair_coeff * * uf3 threebody.uf3 {labels}
 """
 NETWORK = """
 # The three-body term of this model is a network, for which LAMMPS has no pair style: any pair
@@ -67,47 +71,41 @@ fix model all external pf/callback 1 1
 fix_modify model energy yes
 """
 LANGEVIN = """
-# friction gamma/alpha = {friction:.6g} g/mol/ps, mass m/alpha^2 = {mass:.6g} g/mol,
-# damp = mass/friction
+# friction gamma/alpha, g/mol/ps, and mass m/alpha^2, g/mol: {told}; damp = mass/friction
 # gjf: at the time step of the training. langevin: of first order in the time step, with steps
 # {substeps} times shorter. Choose it with -var scheme langevin
 velocity all create {temperature:.9g} ${{seed}} dist gaussian
-variable scheme index gjf
+{groups}variable scheme index gjf
 if "${{scheme}} == gjf" then &
   "timestep {step:.9g}" &
-  "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
-elif "${{scheme}} == langevin" &
+{gjf}elif "${{scheme}} == langevin" &
   "timestep {substep:.9g}" &
-  "fix bath all langevin {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
-  "fix move all nve" &
+{langevin}  "fix move all nve" &
 else &
   "print 'ERROR: -var scheme ${{scheme}} is unknown, choose gjf or langevin'" &
   "quit 1"
 """
 BROWNIAN = """
-# friction gamma/alpha = {friction:.6g} g/mol/ps, that is D0 = kB T alpha/gamma = {d0:.6g} nm^2/ps
+# friction gamma/alpha, g/mol/ps, and D0 = kB T alpha/gamma, nm^2/ps: {told}
 # gjf: with damp = timestep/2 and the mass friction*timestep/2, which cancels, it is the scheme of
 # the training. brownian: of first order in the time step (Euler-Maruyama), with steps
 # {substeps} times shorter. Choose it with -var scheme brownian
-variable scheme index gjf
+{groups}variable scheme index gjf
 if "${{scheme}} == gjf" then &
   "timestep {step:.9g}" &
-  "fix move all gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &
-elif "${{scheme}} == brownian" &
+{gjf}elif "${{scheme}} == brownian" &
   "timestep {substep:.9g}" &
-  "fix move all brownian {temperature:.9g} ${{seed}} gamma_t {gamma_t:.9g} rng gaussian" &
-else &
+{brownian}else &
   "print 'ERROR: -var scheme ${{scheme}} is unknown, choose gjf or brownian'" &
   "quit 1"
 """
 MEMORY = """
-# mass {mass:.6g} g/mol, friction of slow motion {friction:.6g} g/mol/ps. The memory is that of
-# {auxiliary} auxiliary momenta of every coordinate: gle.A is the matrix A of
+# mass, g/mol, and friction of slow motion, g/mol/ps: {told}. The memory is that of {auxiliary}
+# auxiliary momenta of every coordinate: gle*.A is the matrix A of
 # du = -A u dt + noise, u = (sqrt(mass) velocity, auxiliary momenta). Needs the package EXTRA-FIX
 velocity all create {temperature:.9g} ${{seed}} dist gaussian
 timestep {step:.9g}
-fix move all gle {auxiliary} {temperature:.9g} {temperature:.9g} ${{seed}} gle.A
-"""
+{groups}{gle}"""
 OUTPUT = """
 compute msd all msd com yes
 compute rdf all rdf 120
@@ -127,35 +125,85 @@ run ${{steps}}
 class Motion:
     """How LAMMPS moves the sites of one equation of motion.
 
-    title     of the dynamics, in the script
-    commands  see above
-    mass      in LAMMPS, g/mol, of the columns of a type and the time step (ps)
-    files     texts that the commands read, by the name of their file
-    words     that the commands have beside those of every dynamics
+    title    of the dynamics, in the script
+    commands see above
+    mass     in LAMMPS, g/mol, of the columns of a type and the time step (ps)
+    told     what a comment says of a type, of its columns and mass
+    fixes    by the name of their place in the commands: a line for each type, of `_Type`
+    files    texts that the commands read, by the name of their file
+    words    that the commands have beside those of every dynamics
     """
 
     title: str
     commands: str
     mass: Callable[[Mapping[str, float], float], float]
-    files: Mapping[str, Callable[[Model], str]] = field(default_factory=dict)
+    told: str
+    fixes: Mapping[str, str]
+    files: Callable[[Model], dict[str, str]] = lambda model: {}
     words: Callable[[Model], dict] = lambda model: {}
 
 
-def drift_matrix(model: Model) -> str:
-    """A of a model with memory, 1/fs, for `fix gle`."""
-    (drift,) = model.equation.drift(model.values) / FEMTOSECOND
-    rows = [" ".join(f"{number:.17g}" for number in row) for row in drift]
-    return "\n".join(["# A, 1/fs: sqrt(mass) velocity, and the auxiliary momenta", *rows, ""])
+def labels(names: Sequence[str]) -> tuple[str, ...]:
+    """What types are called in files: W where there is one, whatever its name."""
+    return ("W",) if len(names) == 1 else tuple(names)
 
 
+def pair_section(first: str, second: str) -> str:
+    """Heading of a pair of types in pair.table."""
+    return f"PAIR_{first}_{second}"
+
+
+def memory_files(model: Model) -> dict[str, str]:
+    """A of a model with memory, 1/fs, for `fix gle`, of each type."""
+    drifts = model.equation.drift(model.values) / FEMTOSECOND
+    texts = {}
+    for name, drift in zip(_group_marks(model), drifts, strict=True):
+        rows = [" ".join(f"{number:.17g}" for number in row) for row in drift]
+        head = "# A, 1/fs: sqrt(mass) velocity, and the auxiliary momenta"
+        texts[f"gle{name}.A"] = "\n".join([head, *rows, ""])
+    return texts
+
+
+def _group_marks(model: Model) -> list[str]:
+    """What the groups and fixes of the types have in their names: nothing for the only one."""
+    names = model.potential.names
+    return [""] if len(names) == 1 else [f"_{name}" for name in names]
+
+
+GJF = '  "fix move{mark} {group} gjf {temperature:.9g} {temperature:.9g} {damp:.9g} ${{seed}}" &\n'
 MOTIONS = {
-    "bd": Motion("Brownian", BROWNIAN, lambda known, dt: known["gamma_over_alpha"] * dt / 2),
-    "ld": Motion("Langevin", LANGEVIN, lambda known, dt: known["mass_over_alpha2"]),
+    "bd": Motion(
+        "Brownian",
+        BROWNIAN,
+        lambda known, dt: known["gamma_over_alpha"] * dt / 2,
+        "{label} {friction:.6g}, {d0:.6g}",
+        {
+            "gjf": GJF,
+            "brownian": '  "fix move{mark} {group} brownian {temperature:.9g} ${{seed}} gamma_t '
+            '{gamma_t:.9g} rng gaussian" &\n',
+        },
+    ),
+    "ld": Motion(
+        "Langevin",
+        LANGEVIN,
+        lambda known, dt: known["mass_over_alpha2"],
+        "{label} {friction:.6g}, {mass:.6g}",
+        {
+            "gjf": GJF,
+            "langevin": '  "fix bath{mark} {group} langevin {temperature:.9g} {temperature:.9g} '
+            '{damp:.9g} ${{seed}}" &\n',
+        },
+    ),
     "gle": Motion(
         "generalised Langevin",
         MEMORY,
         lambda known, dt: known["mass_over_alpha2"],
-        {"gle.A": drift_matrix},
+        "{label} {mass:.6g}, {friction:.6g}",
+        {
+            "gle": "fix move{mark} {group} gle {auxiliary} {temperature:.9g} {temperature:.9g} "
+            "${{seed}} gle{mark}.A\n"
+        },
+        memory_files,
         lambda model: {"auxiliary": model.equation.auxiliary},
     ),
 }
@@ -172,15 +220,65 @@ def motion_of(model: Model) -> Motion:
     return MOTIONS[name]
 
 
-def site_mass(model: Model) -> float:
-    """Mass in LAMMPS, g/mol."""
-    return motion_of(model).mass(model.columns(0), model.time_step)
+def site_masses(model: Model) -> list[float]:
+    """Masses of the types in LAMMPS, g/mol."""
+    motion, types = motion_of(model), range(len(model.potential.names))
+    return [motion.mass(model.columns(number), model.time_step) for number in types]
+
+
+def bonded_kinds(model: Model) -> dict[int, list[bonded.Kind]]:
+    """Kinds of bonds, angles and dihedrals, by their number of sites, in the order of their types
+    in LAMMPS."""
+    term = model.potential.term("bonded")
+    kinds = term.kinds if term else ()
+    return {length: [k for k in kinds if len(k.names) == length] for length in (2, 3, 4)}
+
+
+def bonded_commands(model: Model) -> str:
+    """Styles and coefficients of bonds k/2 (r - r0)^2, angles k/2 (cos - c0)^2 and dihedrals
+    sum A_n (1 + cos(n phi - d_n)), which is ours but for a constant."""
+    lines = []
+    for length, (word, style, coefficients) in BONDED.items():
+        kinds = bonded_kinds(model)[length]
+        if kinds:
+            lines.append(f"{word}_style {style}")
+            lines += [
+                f"{word}_coeff {number} {coefficients(kind.parameters)}"
+                for number, kind in enumerate(kinds, 1)
+            ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _bond(parameters: Sequence[float]) -> str:
+    length, k = parameters
+    return f"{0.5 * k * KCAL / ANGSTROM**2:.9g} {ANGSTROM * length:.9g}"
+
+
+def _angle(parameters: Sequence[float]) -> str:
+    cosine, k = parameters
+    return f"{0.5 * k * KCAL:.9g} {math.degrees(math.acos(cosine)):.9g}"
+
+
+def _dihedral(parameters: Sequence[float]) -> str:
+    order = bonded.FOURIER_ORDER
+    terms = [str(order)]
+    for n, (a, b) in enumerate(zip(parameters[:order], parameters[order:], strict=True), 1):
+        phase = math.degrees(math.atan2(b, a))
+        terms.append(f"{math.hypot(a, b) * KCAL:.9g} {n} {phase:.9g}")
+    return " ".join(terms)
+
+
+BONDED = {
+    2: ("bond", "harmonic", _bond),
+    3: ("angle", "cosine/squared", _angle),
+    4: ("dihedral", "fourier", _dihedral),
+}
 
 
 def input_script(model: Model, name: str) -> str:
     """The script of `model`, called `name` in its first line; it runs for 1 ns."""
-    motion, physical = motion_of(model), model.columns(0)
-    friction, mass = physical["gamma_over_alpha"], site_mass(model)
+    motion, names = motion_of(model), labels(model.potential.names)
+    molecular = any(bonded_kinds(model).values())
     values = {
         "name": name,
         "kind": motion.title,
@@ -191,20 +289,64 @@ def input_script(model: Model, name: str) -> str:
         "step": FEMTOSECOND * model.time_step,
         "substep": FEMTOSECOND * model.time_step / SUBSTEPS,
         "substeps": SUBSTEPS,
-        "friction": friction,
-        "mass": mass,
-        "damp": FEMTOSECOND * mass / friction,
-        "gamma_t": friction / FEMTOSECOND,
-        "d0": physical["d0_nm2_per_ps"],
+        "style": "molecular" if molecular else "atomic",
+        "special": "\nspecial_bonds lj 0 0 0" if molecular else "",
+        "labels": " ".join(names),
+        "pairs": "".join(
+            f"pair_coeff {a + 1} {b + 1} table pair.table {pair_section(names[a], names[b])}\n"
+            for a, b in type_pairs(len(names))
+        ),
         **motion.words(model),
     }
+    values |= _of_types(model, motion, values)
     network = bool(model.potential.term("three_body").hidden)
+    # styles come before the box, coefficients after it
+    styles, coefficients = _split(bonded_commands(model))
+    values |= {"bonded": styles}
     parts = [
         HEAD,
         SETUP,
+        coefficients,
         NETWORK if network else TABLES,
         motion.commands,
         OUTPUT,
         *([] if network else [RUN]),
     ]
     return "".join(parts).format(**values)
+
+
+def _split(commands: str) -> tuple[str, str]:
+    lines = commands.splitlines(keepends=True)
+    styles = [line for line in lines if "_style " in line]
+    return "".join(styles), "".join(line for line in lines if line not in styles)
+
+
+def _of_types(model: Model, motion: Motion, values: Mapping) -> dict[str, str]:
+    """What the commands say of each type of sites: groups, fixes, and a comment."""
+    names, marks = labels(model.potential.names), _group_marks(model)
+    told, groups, fixes = [], [], {place: [] for place in motion.fixes}
+    for number, (label, mark, mass) in enumerate(
+        zip(names, marks, site_masses(model), strict=True)
+    ):
+        physical = model.columns(number)
+        friction = physical["gamma_over_alpha"]
+        own = {
+            **values,
+            "label": label if mark else "",
+            "mark": mark,
+            "group": f"type{mark}" if mark else "all",
+            "friction": friction,
+            "mass": mass,
+            "damp": FEMTOSECOND * mass / friction,
+            "gamma_t": friction / FEMTOSECOND,
+            "d0": physical["d0_nm2_per_ps"],
+        }
+        told.append(motion.told.format(**own).strip())
+        groups += [f"group type{mark} type {number + 1}\n"] if mark else []
+        for place, line in motion.fixes.items():
+            fixes[place].append(line.format(**own))
+    return {
+        "told": "; ".join(told),
+        "groups": "".join(groups),
+        **{place: "".join(lines) for place, lines in fixes.items()},
+    }

@@ -58,22 +58,22 @@ def system(model: Model, box: np.ndarray, sites: int | SiteTopology) -> openmm.S
 
 def pair_force(written: PairsAndTriplets) -> openmm.CustomNonbondedForce:
     """u(r), tabulated."""
-    curve = written.curve
+    cutoff = written.pair_form.cutoff
     force = openmm.CustomNonbondedForce("u(r)")
     force.setName("pair")
-    values = written.pair(np.linspace(0.0, curve.cutoff, PAIR_NODES))
-    force.addTabulatedFunction("u", openmm.Continuous1DFunction(values, 0.0, curve.cutoff))
+    values = written.pair(np.linspace(0.0, cutoff, PAIR_NODES))
+    force.addTabulatedFunction("u", openmm.Continuous1DFunction(values, 0.0, cutoff))
     force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
-    force.setCutoffDistance(curve.cutoff)
+    force.setCutoffDistance(cutoff)
     return force
 
 
 def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
     """w(r_ij, r_ik, r_jk) as a formula with tabulated radial functions; p1 is the centre i."""
-    form = written.form
+    form, (centre,) = written.form, written.centres
     terms = [
         f"{w!r}*(h{a}*g{b} + h{b}*g{a})" + (f"*t^{rank}" if rank else "")
-        for (rank, a, b), w in written.coupling.items()
+        for (rank, a, b), w in centre.coupling.items()
     ]
     # an expression may use the ones to its right
     definitions = [f"{form.thermal_energy!r}*({' + '.join(terms)})"]
@@ -86,7 +86,7 @@ def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
     force.setName("three-body")
     # a tabulated function is zero beyond its range; OpenMM also visits triplets with a site there
     s = np.linspace(0.0, 1.0, RADIAL_NODES) ** 2
-    for c, radial in enumerate(written.radial):
+    for c, radial in enumerate(centre.radial):
         table = openmm.Continuous1DFunction(radial(s), 0.0, form.cutoff)
         force.addTabulatedFunction(f"radial{c}", table)
     force.setPermutationMode(openmm.CustomManyParticleForce.UniqueCentralParticle)
