@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def estimates(found, system: Mapping[str, Any], models: Sequence[str]) -> list[str]:
-    """How many windows there are, and about how long models take."""
+    """How many windows there are, and about how long models take, and how much memory."""
     from dynmatch.systems.trajectory import proposal
 
     held = proposal.windows_held(found, system)
@@ -44,7 +44,8 @@ def estimates(found, system: Mapping[str, Any], models: Sequence[str]) -> list[s
             f"{model}: about {trained:.2g} minutes of training on one core, {validated:.2g} of "
             "validation"
         )
-    return lines
+    memory, disk = proposal.gigabytes(found, system)
+    return [*lines, f"memory: about {memory:.2g} GB a job; disk: {disk:.2g} GB for each model"]
 
 
 def laid_over(below: Any, above: Any) -> Any:

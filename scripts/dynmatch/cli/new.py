@@ -136,6 +136,8 @@ COMMENTS = {
     "lags": "ps, where motion is diffusion",
     "smoothing": "ps, over which positions are averaged",
     "time_step": "ps",
+    "updates": "of the model; more where the status says that it is not converged",
+    "windows": "of the model, an update",
     "length": "ps, of each replica",
     "equilibration": "ps",
     "structure_spacing": "ps",

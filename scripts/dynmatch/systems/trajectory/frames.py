@@ -115,6 +115,9 @@ def _reader(path, topology: mdtraj.Topology, lammps_units: str) -> Iterator[Fram
             return _trr(path)
         case "DCD":
             return _dcd(path)
+        case "NCDF" if not _netcdf_variables(path) & {"velocities", "forces"}:
+            # MDAnalysis wants attributes that not every program writes
+            return _by_mdtraj(path, topology, timed="time" in _netcdf_variables(path))
         case form:
             return _by_mdanalysis(path, form, topology.n_atoms, lammps_units)
 
@@ -123,8 +126,10 @@ def _at_once(atoms: int) -> int:
     return max(1, min(MOST_FRAMES, AT_ONCE // max(1, atoms)))
 
 
-def _by_mdtraj(path: str | Path, topology: mdtraj.Topology) -> Iterator[Frames]:
-    timed = suffix(path) not in WITHOUT_TIMES
+def _by_mdtraj(
+    path: str | Path, topology: mdtraj.Topology, timed: bool = True
+) -> Iterator[Frames]:
+    timed = timed and suffix(path) not in WITHOUT_TIMES
     for some in mdtraj.iterload(str(path), chunk=_at_once(topology.n_atoms), top=topology):
         lengths, angles = some.unitcell_lengths, some.unitcell_angles
         boxed = lengths is not None and lengths.any()
@@ -207,7 +212,7 @@ def _by_mdanalysis(path: str | Path, form: str, atoms: int, lammps_units: str) -
         dump = form == "LAMMPSDUMP"
         # MDAnalysis leaves the units of dumps as they are; else angstrom/ps and kJ/mol/angstrom
         speed, force = LAMMPS_UNITS[lammps_units] if dump else (ANGSTROM, 1 / ANGSTROM)
-        timed = form == "H5MD" or (form == "NCDF" and _netcdf_has_times(path))
+        timed = form == "H5MD" or (form == "NCDF" and "time" in _netcdf_variables(path))
         step = _at_once(reader.n_atoms)
         with reader:
             for first in range(0, reader.n_frames, step):
@@ -236,9 +241,9 @@ def _boxes_of(path: str | Path, frames: list) -> np.ndarray | None:
     return _vectors(path, ANGSTROM * boxes[:, :3], boxes[:, 3:])
 
 
-def _netcdf_has_times(path: str | Path) -> bool:
+def _netcdf_variables(path: str | Path) -> set[str]:
     with netcdf_file(path, mmap=False) as file:
-        return "time" in file.variables
+        return set(file.variables)
 
 
 def _arrays(path: str | Path) -> Iterator[Frames]:

@@ -19,6 +19,8 @@ water. After a seventh of that time, liquid ethane diffuses already, and a model
 is 6 % too slow in the long run."""
 LONGEST_CUTOFF = 1.2
 """nm"""
+SITES_OF_WINDOWS = 512
+"""In all windows of an update, as in water: their noise is as small."""
 TRAINING_RATE, VALIDATION_RATE, CLASSIFIER_RATE = 0.45e6, 0.9e6, 20e3
 """Of water on one core: atom-steps a second of a training and of a simulation, and sites of the
 reference's windows a second in a training."""
@@ -53,6 +55,8 @@ def values(found: Survey) -> dict[str, Any]:
         "training": {
             "lags": [lag],
             "smoothing": smoothing,
+            "updates": 60,
+            "windows": min(8, max(2, math.ceil(SITES_OF_WINDOWS / trajectory.n_sites))),
             **{name: {"time_step": step} for name, step in steps.items()},
         },
         "validation": {
@@ -89,6 +93,16 @@ def minutes(found: Survey, system: Mapping[str, Any], dynamics: str) -> tuple[fl
     length = validation["length"] + validation["equilibration"]
     steps = validation["replicas"] * validation["copies"] ** 3 * length / own["time_step"]
     return updates * (moved + judged) / 60, steps * sites * near / VALIDATION_RATE / 60
+
+
+def gigabytes(found: Survey, system: Mapping[str, Any]) -> tuple[float, float]:
+    """Memory of a job, and of the files of the reference and of one model: positions and velocities
+    in single precision."""
+    validation, sites = system["validation"], found.trajectory.n_sites * 24e-9
+    frames = validation["replicas"] * validation["length"] / validation["frame_spacing"]
+    made = sites * frames * validation["copies"] ** 3
+    # what is larger than 256 MB lies on disk; a training has its programs
+    return 1.5 + min(3 * made, 1.0), found.trajectory.n_frames * sites + made
 
 
 def windows_held(found: Survey, system: Mapping[str, Any]) -> float:

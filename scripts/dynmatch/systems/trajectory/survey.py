@@ -122,7 +122,11 @@ def described(found: Survey) -> list[str]:
             "no; the VACF has no curve of the reference" if trajectory.velocities is None else "yes"
         ),
         "forces: "
-        + ("no; force matching cannot be asked for" if trajectory.forces is None else "yes"),
+        + (
+            "no; force matching cannot be asked for"
+            if trajectory.forces is None
+            else "yes; baselines.methods may have fm"
+        ),
         f"D: about {found.diffusion:.2g} nm^2/ps",
     ]
     if trajectory.scale is not None:
