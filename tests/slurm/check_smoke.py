@@ -1,13 +1,23 @@
 """The smoke preset through profiles/slurm, on a real Slurm: `make test-slurm`."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+import yaml
 
 from tests.slurm.cluster import jobs, snakemake
 
 SINGLE = ["reference", "projection", "reference_observables", "training_part_observables"]
-MODELS = ("bd", "ld", "gle")
+MODELS = ("ld",)
+"""One is enough for the profiles; tests/workflow/test_workflow.py runs all."""
 OF_EACH_MODEL = ["training", "validation", "observables", "export"]
+
+
+def overlay(folder: Path) -> Path:
+    path = folder / "models.yaml"
+    path.write_text(yaml.safe_dump({"models": list(MODELS)}))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +30,7 @@ def folder(tmp_path_factory):
         "--slurm-init-seconds-before-status-checks",
         "2",
     ]
-    call = snakemake(folder, "slurm", *options)
+    call = snakemake(folder, "slurm", *options, overlays=[overlay(folder)])
     assert call.returncode == 0, call.stdout[-5000:]
     return folder
 
@@ -62,7 +72,8 @@ def test_generic_profile_submits_and_waits(folder):
     before = summary.read_bytes()
     summary.unlink()
     count = len(jobs())
-    call = snakemake(folder, "cluster-generic", "--", str(summary.relative_to(folder)))
+    target = str(summary.relative_to(folder))
+    call = snakemake(folder, "cluster-generic", "--", target, overlays=[overlay(folder)])
     assert call.returncode == 0, call.stdout[-5000:]
     assert summary.read_bytes() == before
     assert len(jobs()) == count + 1

@@ -20,7 +20,8 @@ def snakemake(
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", ROOT / "profiles" / profile]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", folder]
     command += ["--configfile", ROOT / "config.yaml", ROOT / "presets" / "smoke.yaml", *overlays]
-    command += ["--cores", "2", "--latency-wait", "5", *options]
+    command += ["--cores", "2", "--latency-wait", "5", "--seconds-between-status-checks", "1"]
+    command += options
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -107,6 +107,26 @@ def test_a_longer_budget_goes_on_where_the_cap_cut_it_off(trajectory, unbroken, 
     assert_same(unbroken, train(trajectory, "ld", 300.0, POTENTIAL, SETTINGS, folder=tmp_path))
 
 
+def test_whole_trajectories_move_a_network_without_a_structural_start(trajectory):
+    """The recipe of presets/whole-trajectory.yaml in short: 21 frames a window, potential from
+    -kB T ln g(r), every group of parameters learned from the windows alone."""
+    settings = replace(
+        SETTINGS, lags=(0.1,) * 20, updates=2, start=replace(SETTINGS.start, updates=0)
+    )
+    form = replace(POTENTIAL, hidden=(3,))
+    begun = train(trajectory, "ld", 300.0, form, replace(settings, minutes=1e-6)).model
+    made = train(trajectory, "ld", 300.0, form, settings)
+    assert [row["update"] for row in made.history if row["phase"] == "game"] == [1, 2]
+    moved = jax.tree.map(
+        lambda a, b: bool(np.any(np.asarray(a) != np.asarray(b))),
+        (begun.parameters, begun.values),
+        (made.model.parameters, made.model.values),
+    )
+    assert all(jax.tree.leaves(moved[0])), moved
+    assert moved[1]["gamma"] and moved[1]["mass"]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(made.model.parameters))
+
+
 def test_a_game_on_single_frames_learns_a_potential_and_leaves_the_dynamics(trajectory):
     settings = replace(SETTINGS, roughness=0.0)
     trained = train(trajectory, "ld", 300.0, POTENTIAL, settings, structure_only=True)
