@@ -9,6 +9,7 @@ from itertools import pairwise
 import mdtraj
 import numpy as np
 import pytest
+import yaml
 from MDAnalysis.lib.formats.libdcd import DCDFile
 from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from scipy.linalg import sqrtm
@@ -23,6 +24,7 @@ from dynmatch.systems.trajectory.atoms import read_atoms, with_guessed_bonds
 from dynmatch.systems.trajectory.projection import project_own
 from tests.helpers import lammps_water
 from tests.helpers.lammps_water import DUMPS, EVERY, SHOTS
+from tests.helpers.rule_files import ROOT
 from tests.systems.test_own_trajectory import (
     EDGE,
     FRAMES,
@@ -160,6 +162,36 @@ def test_velocities_and_forces_of_gromacs(tmp_path):
     thin = project(tmp_path, "thin.trr", sites=[])
     assert thin.forces is None
     np.testing.assert_array_equal(thin.velocities, sites.velocities)
+
+
+def test_force_matching_without_forces_is_refused_when_the_files_are_read(tmp_path):
+    """By the job that projects them: nothing before it can tell."""
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames.save(str(tmp_path / "run.xtc"))
+    system = {
+        "kind": "trajectory",
+        "reference": {
+            "topology": "topology.pdb",
+            "trajectories": ["run.xtc"],
+            "frame_spacing": SPACING,
+        },
+        "baselines": {"methods": ["fm"]},
+        "validation": {"frame_spacing": SPACING},
+    }
+    config = {"run": "own", "only": ["own"], "models": ["ld"], "systems": {"own": system}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--snakefile", ROOT / "Snakefile"]
+    command += ["--directory", tmp_path, "--configfile", ROOT / "config.yaml", "own.yaml"]
+    command += ["--", "results/own/own/projected.h5"]
+    call = subprocess.run(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert call.returncode
+    assert (
+        "systems.own.baselines.methods has fm, force matching, and the trajectories" in call.stdout
+    )
+    assert not (tmp_path / "results/own/own/projected.h5").exists()
 
 
 def test_arrays(tmp_path):
