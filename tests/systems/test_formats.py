@@ -281,6 +281,9 @@ def test_bonds_that_are_guessed_are_those_that_there_are():
     bare._bonds = []
     guessed = with_guessed_bonds(read_atoms_of(bare), frames.xyz[0], boxes.reduced(OBLIQUE))
     assert sorted(map(sorted, guessed.bonds)) == sorted(map(sorted, atoms.bonds))
+    bare.atom(7).element = mdtraj.element.virtual
+    with pytest.raises(DynmatchError, match=r"bonds: the element of MOH1-H2 is not known"):
+        with_guessed_bonds(read_atoms_of(bare), frames.xyz[0], boxes.reduced(OBLIQUE))
 
 
 def read_atoms_of(topology: mdtraj.Topology):
