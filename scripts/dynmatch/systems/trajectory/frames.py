@@ -126,9 +126,7 @@ def _at_once(atoms: int) -> int:
     return max(1, min(MOST_FRAMES, AT_ONCE // max(1, atoms)))
 
 
-def _by_mdtraj(
-    path: str | Path, topology: mdtraj.Topology, timed: bool = True
-) -> Iterator[Frames]:
+def _by_mdtraj(path: str | Path, topology: mdtraj.Topology, timed: bool = True) -> Iterator[Frames]:
     timed = timed and suffix(path) not in WITHOUT_TIMES
     for some in mdtraj.iterload(str(path), chunk=_at_once(topology.n_atoms), top=topology):
         lengths, angles = some.unitcell_lengths, some.unitcell_angles
