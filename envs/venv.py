@@ -79,9 +79,7 @@ def processes_in(folder):
 
 def build(folder):
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    # the lock is complete, but for what envs/overrides.txt leaves out
-    options = ["--require-hashes", "--no-deps", "-r", LOCK]
-    pip = [folder / "bin" / "python", "-m", "pip", "install", *options]
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "--require-hashes", "-r", LOCK]
     try:
         subprocess.run(pip, check=True)
     except subprocess.CalledProcessError:

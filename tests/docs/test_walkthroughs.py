@@ -45,7 +45,7 @@ def test_from_files_to_sites(page, name, clone):  # noqa: F811
         (ROOT / f"docs/how-to/{page}.md").read_text().partition("\natoms:")[2].partition("```")[0]
     )
     for line in ("atoms:" + shown).splitlines():
-        if not re.match("runs|D:|minima|motion|windows|bd|ld", line):
+        if not re.match("runs|D:|minima|motion|windows|bd|ld|memory", line):
             assert line in told.splitlines(), line
     python = f"{shlex.quote(sys.executable)} -m "
     snakemake = make_run.replace(".venv/bin/", python).replace("--cores 2", "--cores 1")

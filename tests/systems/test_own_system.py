@@ -23,6 +23,7 @@ SHORT = {
             "potential": {
                 "cutoff": 0.6,
                 "three_body_cutoff": 0.4,
+                "hidden": [],
                 "radial_channels": 1,
                 "degree": 1,
             },

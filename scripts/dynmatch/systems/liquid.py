@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from dynmatch.systems.base import Section, values_at
 
+NEAR = 0.7
+"""Of the mean distance (volume of a site)^(1/3): where neighbours begin in a dense liquid."""
 FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
 
 
@@ -39,10 +41,10 @@ def _too_far(system: Section, half: float) -> Iterator[str]:
 def _too_near(system: Section, spacing: float) -> Iterator[str]:
     """A potential that ends before the nearest neighbour begins."""
     for _, distance in values_at(system, "potential.cutoff"):
-        if distance < spacing:
+        if distance < NEAR * spacing:
             yield (
-                f"potential.cutoff is {distance:g} nm; it must be more than the mean distance of "
-                f"neighbours, {spacing:.2g} nm"
+                f"potential.cutoff is {distance:g} nm; neighbours are beyond it, it must be at least "
+                f"{NEAR * spacing:.2g} nm"
             )
 
 
