@@ -43,8 +43,8 @@ def _too_near(system: Section, spacing: float) -> Iterator[str]:
     for _, distance in values_at(system, "potential.cutoff"):
         if distance < NEAR * spacing:
             yield (
-                f"potential.cutoff is {distance:g} nm; neighbours are beyond it, it must be at least "
-                f"{NEAR * spacing:.2g} nm"
+                f"potential.cutoff is {distance:g} nm; it must be at least {NEAR * spacing:.2g} "
+                "nm, or neighbours are beyond it"
             )
 
 
