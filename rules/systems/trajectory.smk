@@ -1,3 +1,6 @@
+from dynmatch.systems.trajectory.card import HOW_TO_READ
+
+
 rule own_projection:
     input:
         topology=lambda wildcards: value_of(wildcards.system, "reference.topology"),
@@ -28,7 +31,7 @@ rule own_projection:
         | {
             key: value
             for key, value in config["systems"][wildcards.system]["reference"].items()
-            if key in ("molecules", "periodic", "box", "edges", "bonds", "lammps_units")
+            if key in HOW_TO_READ
         },
         needs_forces=lambda wildcards: any(
             name.startswith("fm_") for name in baselines_of(config["systems"][wildcards.system])

@@ -259,6 +259,16 @@ def test_a_file_that_begins_in_time_but_elsewhere_is_a_run_of_its_own(tmp_path):
     assert len(project(tmp_path, "one.h5", "two.h5").replicas()) == 2
 
 
+def test_a_file_of_one_frame_before_another_is_refused_by_its_number(tmp_path):
+    """Its frame spacing, by which the next would continue it, is not known."""
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames[:1].save(str(tmp_path / "one.h5"))
+    frames[1:].save(str(tmp_path / "rest.h5"))
+    with pytest.raises(DynmatchError, match=r"one.h5: holds 1 frames; it takes 3 at least"):
+        project(tmp_path, "one.h5", "rest.h5")
+
+
 def test_large_files_are_kept_on_disk_with_the_same_numbers(tmp_path, monkeypatch):
     frames, _ = trajectory()
     frames[0].save_pdb(tmp_path / "topology.pdb")

@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
         "models": ["bd", "ld", "gle"],
         "systems": {arguments.name: section},
     }
-    found_reference = complete(_for_files(config))["systems"][arguments.name]["reference"]
+    # no file has been looked at yet, for any other model
+    found_reference = complete({**config, "models": ["ld"]})["systems"][arguments.name]["reference"]
     found = survey(found_reference, arguments.temperature)
     for line in described(found):
         print(line)
@@ -118,11 +119,6 @@ def _of_short_runs(config: dict, name: str, length: float) -> dict:
         ) from error
 
 
-def _for_files(config: dict) -> dict:
-    """The config with what no file has been looked at for."""
-    return {**config, "models": ["ld"]}
-
-
 COMMENTS = {
     "run": "results go to results/{name}",
     "models": "Brownian, Langevin, Langevin with memory",
@@ -133,7 +129,7 @@ COMMENTS = {
     "molecules": "one molecule of each kind, repeated over all",
     "cutoff": "nm, at a minimum of g(r); at most half the box",
     "three_body_cutoff": "nm, the first shell and some more",
-    "lags": "ps, where motion is diffusion",
+    "lags": "ps, in which a site moves its own size",
     "smoothing": "ps, over which positions are averaged",
     "time_step": "ps",
     "updates": "of the model; more where the status says that it is not converged",

@@ -129,7 +129,7 @@ class Motion:
     commands see above
     mass     in LAMMPS, g/mol, of the columns of a type and the time step (ps)
     told     what a comment says of a type, of its columns and mass
-    fixes    by the name of their place in the commands: a line for each type, of `_Type`
+    fixes    by the name of their place in the commands: a line for each type, see `_of_types`
     files    texts that the commands read, by the name of their file
     words    that the commands have beside those of every dynamics
     """
@@ -234,19 +234,19 @@ def bonded_kinds(model: Model) -> dict[int, list[bonded.Kind]]:
     return {length: [k for k in kinds if len(k.names) == length] for length in (2, 3, 4)}
 
 
-def bonded_commands(model: Model) -> str:
-    """Styles and coefficients of bonds k/2 (r - r0)^2, angles k/2 (cos - c0)^2 and dihedrals
-    sum A_n (1 + cos(n phi - d_n)), which is ours but for a constant."""
-    lines = []
-    for length, (word, style, coefficients) in BONDED.items():
-        kinds = bonded_kinds(model)[length]
-        if kinds:
-            lines.append(f"{word}_style {style}")
-            lines += [
-                f"{word}_coeff {number} {coefficients(kind.parameters)}"
-                for number, kind in enumerate(kinds, 1)
-            ]
-    return "".join(f"{line}\n" for line in lines)
+def bonded_commands(model: Model) -> tuple[str, str]:
+    """Styles, which come before the box, and coefficients, after it, of bonds k/2 (r - r0)^2,
+    angles k/2 (cos - c0)^2 and dihedrals sum A_n (1 + cos(n phi - d_n)), which is ours but for a
+    constant."""
+    styles, coefficients = [], []
+    for length, kinds in bonded_kinds(model).items():
+        word, style, of_kind = BONDED[length]
+        styles += [f"{word}_style {style}\n"] if kinds else []
+        coefficients += [
+            f"{word}_coeff {number} {of_kind(kind.parameters)}\n"
+            for number, kind in enumerate(kinds, 1)
+        ]
+    return "".join(styles), "".join(coefficients)
 
 
 def _bond(parameters: Sequence[float]) -> str:
@@ -300,8 +300,7 @@ def input_script(model: Model, name: str) -> str:
     }
     values |= _of_types(model, motion, values)
     network = bool(model.potential.term("three_body").hidden)
-    # styles come before the box, coefficients after it
-    styles, coefficients = _split(bonded_commands(model))
+    styles, coefficients = bonded_commands(model)
     values |= {"bonded": styles}
     parts = [
         HEAD,
@@ -313,12 +312,6 @@ def input_script(model: Model, name: str) -> str:
         *([] if network else [RUN]),
     ]
     return "".join(parts).format(**values)
-
-
-def _split(commands: str) -> tuple[str, str]:
-    lines = commands.splitlines(keepends=True)
-    styles = [line for line in lines if "_style " in line]
-    return "".join(styles), "".join(line for line in lines if line not in styles)
 
 
 def _of_types(model: Model, motion: Motion, values: Mapping) -> dict[str, str]:

@@ -6,6 +6,7 @@ The files lie in the temporary folder (TMPDIR) and are gone with the process.
 import mmap
 import os
 import tempfile
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -59,6 +60,18 @@ def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Entries along the first axis that make up a chunk."""
     row = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
     return max(1, CHUNK // max(1, row))
+
+
+def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays one after the other along the first axis; mapped where the whole is `LARGE`."""
+    if len(arrays) == 1:
+        return arrays[0]
+    whole = empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
+    first = 0
+    for array in arrays:
+        whole[first : first + len(array)] = array
+        first += len(array)
+    return whole
 
 
 def take(array: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -49,12 +49,18 @@ class Atoms(NamedTuple):
         return [(a.index, b.index) for a, b in self.topology.bonds]
 
 
-def read_atoms(paths: Sequence[str | Path], where: str = "reference") -> Atoms:
+def several(files: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """Files of which one may be given by itself."""
+    return [files] if isinstance(files, str | Path) else list(files)
+
+
+def read_atoms(files: str | Path | Sequence[str | Path], where: str = "reference") -> Atoms:
     """Of several files of the same atoms, names and residues are those of the first; bonds and
     masses are those of the first that has any.
 
     Raises DynmatchError, naming the file, for what cannot be read, or is of other atoms.
     """
+    paths = several(files)
     read = [_read(path, where) for path in paths]
     first = read[0]
     for path, other in zip(paths[1:], read[1:], strict=True):

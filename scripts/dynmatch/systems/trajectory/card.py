@@ -8,6 +8,9 @@ from dynmatch.systems import liquid
 from dynmatch.systems.base import Section, System
 from dynmatch.systems.paths import with_files
 
+HOW_TO_READ = ("molecules", "periodic", "box", "edges", "bonds", "lammps_units")
+"""Keys of the reference that `projection.project_own` takes by their own names."""
+
 
 def mapping(system: Section) -> str | list[dict]:
     reference = system["reference"]

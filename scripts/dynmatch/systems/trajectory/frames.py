@@ -115,11 +115,15 @@ def _reader(path, topology: mdtraj.Topology, lammps_units: str) -> Iterator[Fram
             return _trr(path)
         case "DCD":
             return _dcd(path)
-        case "NCDF" if not _netcdf_variables(path) & {"velocities", "forces"}:
+        case "NCDF":
+            held = _netcdf_variables(path)
+            timed = "time" in held
+            if held & {"velocities", "forces"}:
+                return _by_mdanalysis(path, "NCDF", topology.n_atoms, lammps_units, timed)
             # MDAnalysis wants attributes that not every program writes
-            return _by_mdtraj(path, topology, timed="time" in _netcdf_variables(path))
+            return _by_mdtraj(path, topology, timed)
         case form:
-            return _by_mdanalysis(path, form, topology.n_atoms, lammps_units)
+            return _by_mdanalysis(path, form, topology.n_atoms, lammps_units, form == "H5MD")
 
 
 def _at_once(atoms: int) -> int:
@@ -201,7 +205,9 @@ def _dcd_box(path: str | Path, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.tril(upper.transpose(0, 2, 1) * sign[:, None]), turn * sign[:, None]
 
 
-def _by_mdanalysis(path: str | Path, form: str, atoms: int, lammps_units: str) -> Iterator[Frames]:
+def _by_mdanalysis(
+    path: str | Path, form: str, atoms: int, lammps_units: str, timed: bool
+) -> Iterator[Frames]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # files of AMBER in plain text do not say how many atoms they are of
@@ -210,7 +216,6 @@ def _by_mdanalysis(path: str | Path, form: str, atoms: int, lammps_units: str) -
         dump = form == "LAMMPSDUMP"
         # MDAnalysis leaves the units of dumps as they are; else angstrom/ps and kJ/mol/angstrom
         speed, force = LAMMPS_UNITS[lammps_units] if dump else (ANGSTROM, 1 / ANGSTROM)
-        timed = form == "H5MD" or (form == "NCDF" and "time" in _netcdf_variables(path))
         step = _at_once(reader.n_atoms)
         with reader:
             for first in range(0, reader.n_frames, step):
@@ -240,7 +245,8 @@ def _boxes_of(path: str | Path, frames: list) -> np.ndarray | None:
 
 
 def _netcdf_variables(path: str | Path) -> set[str]:
-    with netcdf_file(path, mmap=False) as file:
+    # not mapped, all frames would be read for it
+    with netcdf_file(path, mmap=True) as file:
         return set(file.variables)
 
 

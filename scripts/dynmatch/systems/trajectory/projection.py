@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-import mdtraj
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import KDTree
@@ -32,7 +31,7 @@ from dynmatch.sites.topology import SiteTopology, parts_of
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage import memmap
 from dynmatch.systems.trajectory import npt
-from dynmatch.systems.trajectory.atoms import Atoms, read_atoms, with_guessed_bonds
+from dynmatch.systems.trajectory.atoms import Atoms, read_atoms, several, with_guessed_bonds
 from dynmatch.systems.trajectory.frames import Frames, frames_of
 from dynmatch.units import BOLTZMANN
 
@@ -123,7 +122,7 @@ def project_own(
 
     Raises DynmatchError, naming the key or the file, for what cannot be read or used.
     """
-    named = [topology] if isinstance(topology, str | Path) else list(topology)
+    named = several(topology)
     atoms = read_atoms(named, where)
     if bonds == "guess":
         first = next(_boxed(trajectories[0], atoms, named, periodic, edges, where, lammps_units))
@@ -177,14 +176,7 @@ def _all(arrays: Sequence[np.ndarray | None], name: str) -> np.ndarray | None:
         if any(array is not None for array in arrays):
             logger.warning("%s are left out: not every file has them", name)
         return None
-    if len(arrays) == 1:
-        return arrays[0]
-    whole = memmap.empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
-    first = 0
-    for array in arrays:
-        whole[first : first + len(array)] = array
-        first += len(array)
-    return whole
+    return memmap.concatenate(arrays)
 
 
 def _unwrapped(
@@ -229,12 +221,9 @@ def join(runs: Sequence[Run]) -> list[Run]:
 def _continues(run: Run, after: Run) -> int | None:
     """Number of the frames of `after` that `run` has already, where it continues that; else
     None."""
-    clocks = [
-        (a, b) for a, b in ((run.time, after.time), (run.steps, after.steps)) if a is not None
-    ]
-    if not clocks or clocks[0][1] is None:
+    clock, then = (run.time, after.time) if run.time is not None else (run.steps, after.steps)
+    if clock is None or then is None or len(clock) < 2:
         return None
-    clock, then = clocks[0]
     gap = (then[0] - clock[-1]) / (clock[-1] - clock[-2]) if clock[-1] > clock[-2] else np.inf
     if min(abs(gap), abs(gap - 1)) > 0.02:
         return None
@@ -249,12 +238,11 @@ def _continues(run: Run, after: Run) -> int | None:
 
 def _with_part(run: Run, part: Run, skipped: int) -> Run:
     x = npt.scaled(part.positions[skipped:].astype(np.float64), part.vectors[0], run.vectors[0])
-    parts = replace(part, positions=x.astype(np.float32))
-    joined = {"positions": np.concatenate([run.positions, parts.positions])}
+    joined = {"positions": memmap.concatenate([run.positions, x.astype(np.float32)])}
     for name in ("vectors", "time", "steps", "velocities", "forces"):
         old, new = getattr(run, name), getattr(part, name)
         both = old is not None and new is not None
-        joined[name] = np.concatenate([old, new[skipped:]]) if both else None
+        joined[name] = memmap.concatenate([old, new[skipped:]]) if both else None
     return replace(run, **joined)
 
 
@@ -347,20 +335,20 @@ def _read(path: Path, frames: Iterator[Frames], atoms: Atoms, sites: Sequence[Si
     groups, bonds = [site.atoms for site in sites], atoms.bonds
     matrix = weights_of(sites, len(atoms.masses))
     order, loose = generations(groups, bonds), _without_bonds(groups, bonds, len(atoms.masses))
-    kept = _Kept(len(sites))
+    kept = _Kept(matrix)
     box, first, last, done = None, None, None, 0
     with tqdm(desc=path.name, unit=" frames", mininterval=1) as bar:
         for some in frames:
             _refuse_not_finite(path, some, done)
             if box is None:
                 first, box = some.vectors[0], reduced(some.vectors[0])
-                _check_lengths(some.positions[0].astype(np.float64), box, atoms.topology, path)
+                _check_lengths(some.positions[0].astype(np.float64), box, bonds, path)
             _refuse_repeated(path, some.positions, last, done)
             done, last = done + len(some), some.positions[-1]
             x = npt.scaled(some.positions.astype(np.float64), some.vectors, first)
             whole = put_next_to(x, order, box)
             _refuse_long(path, whole, [groups[k] for k in loose], [sites[k] for k in loose], box)
-            kept.add(some, apply_mapping(matrix, whole), matrix)
+            kept.add(some, whole)
             bar.update(len(some))
     if not done:
         raise DynmatchError(f"{path}: holds no frames")
@@ -368,38 +356,36 @@ def _read(path: Path, frames: Iterator[Frames], atoms: Atoms, sites: Sequence[Si
 
 
 class _Kept:
-    """Chunks of projected frames, as they come."""
+    """Chunks of projected frames, as they come, by the mapping `matrix` (N, n)."""
 
-    def __init__(self, sites: int):
-        self.positions = memmap.Growing((sites, 3), np.float32)
-        self.rest: dict[str, list[np.ndarray] | memmap.Growing | None] = {
+    def __init__(self, matrix: csr_array):
+        sums = csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
+        self.maps = {"positions": matrix, "velocities": matrix, "forces": sums}
+        rows = {name: memmap.Growing((matrix.shape[0], 3), np.float32) for name in self.maps}
+        self.parts: dict[str, list[np.ndarray] | memmap.Growing | None] = {
             "vectors": [],
             "time": [],
             "steps": [],
-            "velocities": memmap.Growing((sites, 3), np.float32),
-            "forces": memmap.Growing((sites, 3), np.float32),
+            **rows,
         }
 
-    def add(self, frames: Frames, positions: np.ndarray, matrix: csr_array) -> None:
-        self.positions.append(positions)
-        sums = csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
-        for name, into in self.rest.items():
-            values = getattr(frames, name)
+    def add(self, frames: Frames, whole: np.ndarray) -> None:
+        """`whole` are the positions (F, n, 3), nm, with the atoms of a site together."""
+        for name, into in self.parts.items():
+            values = whole if name == "positions" else getattr(frames, name)
             if values is None or into is None:
-                self.rest[name] = None
-            elif name in ("velocities", "forces"):
-                into.append(apply_mapping(matrix if name == "velocities" else sums, values))
+                self.parts[name] = None
             else:
-                into.append(values)
+                into.append(apply_mapping(self.maps[name], values) if name in self.maps else values)
 
     def run(self, path: Path) -> Run:
         found = {
             name: into.array()
             if isinstance(into, memmap.Growing)
             else into and np.concatenate(into)
-            for name, into in self.rest.items()
+            for name, into in self.parts.items()
         }
-        return Run(path, self.positions.array(), **found)
+        return Run(path, **found)
 
 
 def _without_bonds(
@@ -453,10 +439,10 @@ def _refuse_repeated(path: Path, x: np.ndarray, before: np.ndarray | None, done:
 
 
 def _check_lengths(
-    positions: np.ndarray, box: np.ndarray, atoms: mdtraj.Topology, path: Path
+    positions: np.ndarray, box: np.ndarray, bonds: Sequence[tuple[int, int]], path: Path
 ) -> None:
-    """Raise DynmatchError where the atoms' distances are plainly in other units than nm, or bonded
-    atoms are far apart."""
+    """Raise DynmatchError where the atoms' distances are plainly in other units than nm, or atoms
+    that `bonds` join are far apart."""
     points, _, size = points_for_tree(positions, box, NEIGHBOUR[1])
     nearest = KDTree(points, boxsize=size).query(points[: len(positions)], 2)[0][:, 1].mean()
     if not NEIGHBOUR[0] <= nearest <= NEIGHBOUR[1]:
@@ -465,9 +451,8 @@ def _check_lengths(
             f"no substance has ({NEIGHBOUR[0]:g} to {NEIGHBOUR[1]:g} nm): are its units those that "
             "are usual in this format, or is the topology another's?"
         )
-    bonds = np.array([(a.index, b.index) for a, b in atoms.bonds], int).reshape(-1, 2)
     if len(bonds):
-        length = coordinate(positions, bonds, box).mean()
+        length = coordinate(positions, np.array(bonds), box).mean()
         if length > LONGEST_BOND * nearest:
             raise DynmatchError(
                 f"{path}: atoms that the topology bonds are {length:.2g} nm apart on average, and "

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dynmatch.settings import TrainingSettings
 from dynmatch.sites.box import heights, volume
 from dynmatch.systems.trajectory.survey import Survey
 
@@ -78,21 +79,19 @@ def values(found: Survey) -> dict[str, Any]:
 
 def minutes(found: Survey, system: Mapping[str, Any], dynamics: str) -> tuple[float, float]:
     """Minutes of one training and one validation on one core, within a factor of two or so."""
-    training, validation = system["training"], system["validation"]
-    own, sites = training[dynamics], found.trajectory.n_sites
-    lags = own.get("lags") or training["lags"]
-    window = sum(lags) + (own["smoothing"] if "smoothing" in own else training["smoothing"])
-    updates = own["updates"] or training["updates"]
-    windows = own["windows"] or training["windows"]
+    validation, sites = system["validation"], found.trajectory.n_sites
+    training = TrainingSettings.of(system["training"]).of_dynamics(dynamics)
+    time_step = getattr(training, dynamics).time_step
+    window = sum(training.lags) + training.smoothing
     reach = system["potential"]["three_body_cutoff"]
     density = sites / volume(found.trajectory.box)
     # of forces and of the classifier, over those of water
     near = 4 / 3 * math.pi * reach**3 * density / WATER_NEIGHBOURS
-    moved = windows * window / own["time_step"] * sites * near / TRAINING_RATE
-    judged = training["aa_windows"] * sites * near / CLASSIFIER_RATE
+    moved = training.windows * window / time_step * sites * near / TRAINING_RATE
+    judged = training.aa_windows * sites * near / CLASSIFIER_RATE
     length = validation["length"] + validation["equilibration"]
-    steps = validation["replicas"] * validation["copies"] ** 3 * length / own["time_step"]
-    return updates * (moved + judged) / 60, steps * sites * near / VALIDATION_RATE / 60
+    steps = validation["replicas"] * validation["copies"] ** 3 * length / time_step
+    return training.updates * (moved + judged) / 60, steps * sites * near / VALIDATION_RATE / 60
 
 
 def gigabytes(found: Survey, system: Mapping[str, Any]) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage import memmap
 from dynmatch.systems.trajectory.atoms import Atoms, read_atoms
+from dynmatch.systems.trajectory.card import HOW_TO_READ
 from dynmatch.systems.trajectory.frames import frames_of
 from dynmatch.systems.trajectory.projection import project_own
 
@@ -72,11 +73,9 @@ def survey(reference: Mapping[str, Any], temperature: float, where: str = "refer
         temperature,
         reference["sites"],
         where=where,
-        **{key: reference[key] for key in ("molecules", "periodic", "box", "edges", "bonds")},
-        lammps_units=reference["lammps_units"],
+        **{key: reference[key] for key in HOW_TO_READ},
     )
-    given = reference["topology"]
-    atoms = read_atoms([given] if isinstance(given, str) else given, where)
+    atoms = read_atoms(reference["topology"], where)
     curves = _structure(trajectory)
     found = {name: _extrema(*curve) for name, curve in curves.items()}
     first = [maxima[0] for maxima, _ in found.values() if maxima]
