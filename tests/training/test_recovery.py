@@ -162,24 +162,23 @@ def quick(quick_compilation):
 
 
 def test_friction_and_mass_of_langevin_sites():
-    """From twice gamma and half of m, m/gamma = 0.1 ps, on lags about that: both to 7 %."""
+    """From twice gamma and half of m, m/gamma = 0.1 ps, on lags about that: both to 4 %."""
     start = {"gamma": [600.0], "alpha": 1.0, "mass": [15.0]}
     motion = langevin_motion(300.0, 30.0)
-    found, *_ = play(*game_of("ld", motion, [0.05, 0.1, 0.3], 100, 0.15), start)
-    assert found["gamma_over_alpha"] == pytest.approx(300.0, rel=0.07)
-    assert found["mass_over_alpha2"] == pytest.approx(30.0, rel=0.07)
+    found, *_ = play(*game_of("ld", motion, [0.05, 0.1, 0.3], 60, 0.2), start)
+    assert found["gamma_over_alpha"] == pytest.approx(300.0, rel=0.04)
+    assert found["mass_over_alpha2"] == pytest.approx(30.0, rel=0.04)
 
 
 def test_the_kernel_of_sites_with_memory():
-    """One exponential and one cosine, from strengths and friction that are wrong by a factor of two:
-    the kernel within 5 % of K(0) everywhere, and its integral within 3 %, though single modes may
-    be exchanged for each other."""
+    """One exponential and one cosine, from strengths and friction wrong by a factor of two:
+    the kernel within 5 % of K(0) everywhere, its integral within 3 %."""
     truth = {
         "gamma": np.array([40.0]),
         "strength": np.array([[60.0]]),
         "time": np.array([[0.3]]),
         "cosine": np.array([[150.0]]),
-        "rate": np.array([[8.0]]),
+        "rate": np.array([[4.0]]),
         "frequency": np.array([[20.0]]),
         "alpha": 1.0,
         "mass": np.array([18.0]),
@@ -187,13 +186,12 @@ def test_the_kernel_of_sites_with_memory():
     wrong = {"gamma": 2.0, "strength": 0.5, "cosine": 2.0, "time": 1.5, "frequency": 1.3}
     start = {name: wrong.get(name, 1.0) * value for name, value in truth.items()}
     lags = [0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64]
-    game, data = game_of("gle", motion_with_memory(truth), lags, 80, 0.3)
+    game, data = game_of("gle", motion_with_memory(truth), lags, 120, 0.3)
     found, _, values = play(game, data, start)
     equation = game.plan.equation
     assert found["gamma_over_alpha"] == pytest.approx(float(equation.friction(truth)[0]), rel=0.03)
     time = np.linspace(0, 1.5, 300)
     true, learned = (equation.kernel(each, time)[0] for each in (truth, values))
-    print(np.abs(learned - true).max() / true[0], found, values)
     np.testing.assert_allclose(learned, true, atol=0.05 * true[0])
 
 
@@ -216,7 +214,7 @@ def test_a_model_that_cannot_match_all_lags_weighs_them_as_the_classifier_sees_t
     expected = np.trace(model) / np.trace(model @ model)
     assert expected / d0 == pytest.approx(0.42, abs=0.01)
     start = {"gamma": [gamma], "alpha": 1.0}
-    found, *_ = play(*game_of("bd", langevin_motion(gamma, mass), lags.tolist(), 80, 0.4), start)
+    found, *_ = play(*game_of("bd", langevin_motion(gamma, mass), lags.tolist(), 50, 0.4), start)
     assert found["d0_nm2_per_ps"] == pytest.approx(expected, rel=0.1)
 
 
