@@ -473,6 +473,14 @@ def test_memory_kernels_are_drawn_with_their_limit(drawn):
     assert texts == ["GLE, white part 2, 2 ps$^{-1}$", "Markovian limit"]
 
 
+def test_a_known_kernel_is_drawn_behind_the_learned_ones(results):
+    figure = memory.memory_kernel(replace(results, truth=TRUTH | MEMORY))
+    in_time, in_frequency = (axis.get_lines()[0] for axis in figure.axes)
+    assert in_time.get_label() == "truth, white part 2 ps$^{-1}$"
+    assert in_time.get_ydata()[0] == pytest.approx(40 + 20 + 180)
+    assert in_frequency.get_ydata()[0] == pytest.approx(25.8)
+
+
 def test_kernels_of_types_have_panels_of_their_own(results):
     table = results.tables["model"].assign(types=None)
     types = [{"A": MEMORY, "B": MEMORY} if name == "gle" else None for name in table["model"]]
