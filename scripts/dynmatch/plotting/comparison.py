@@ -54,7 +54,8 @@ def comparison(results: Results) -> Figure:
     summary = results.tables["summary"]
     found = {quantity: over_seeds(summary, *quantity) for quantity in METRICS}
     found = {quantity: rows for quantity, rows in found.items() if len(rows)}
-    models = models_in(pd.concat(found.values()).reset_index())
+    shown = pd.concat(found.values()).reset_index()
+    models, several = models_in(shown), "mean" in set(shown["seed"])
     rows = math.ceil(len(found) / COLUMNS)
     longest = max(len(MODELS[model].label) for model in models)
     figure = style.new_figure(style.DOUBLE_COLUMN, 0.9 + LETTER * longest + HEIGHT * rows)
@@ -82,7 +83,7 @@ def comparison(results: Results) -> Figure:
         handles=handles,
         loc="outside upper center",
         ncols=len(handles),
-        title="markers: mean over seeds ± 1 standard error",
+        title=f"markers: {'mean over seeds' if several else 'value'} ± 1 standard error",
     )
     return figure
 
