@@ -37,7 +37,7 @@ MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report|.*ethane)"
 MODEL_RUNS = r"cd results/(laptop|smoke)/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
 OTHERS = (
     r"\.venv/bin/mkdocs build|grep -n __use_yte__|"
-    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report|.*ethane"
+    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report|\.venv/bin/pyrefly|.*ethane"
 )
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",

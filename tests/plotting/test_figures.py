@@ -663,12 +663,11 @@ def test_without_any_velocities_there_is_no_panel_for_them(tree):
 
 @pytest.mark.parametrize(("name", "depth"), [("free_energy", 6), ("ramachandran", 8)])
 def test_maps_of_models_are_differences_from_the_reference(results, name, depth):
-    """The reference's from its minimum on; that of a model which is 0.5 kB T higher everywhere but
-    at its own minimum is 0.5 kB T, on a scale that ends at 1 kB T."""
+    """The reference's as it is; a model's that is 0.3 kB T higher everywhere is that much off."""
     table = "free_energy_r_theta" if name == "free_energy" else name
     (value,) = {"f_kj_per_mol"} & set(results.tables[table])
     energies = results.tables[table]
-    higher = energies[value] + np.where(energies["model"] == "ld", 0.5 * THERMAL, 0.0)
+    higher = energies[value] + np.where(energies["model"] == "ld", 0.3 * THERMAL, 0.0)
     moved = replace(results, tables={**results.tables, table: energies.assign(**{value: higher})})
     figure = named(FIGURES[name].function)(of_figure(name, moved))
     maps = {
@@ -679,8 +678,8 @@ def test_maps_of_models_are_differences_from_the_reference(results, name, depth)
     assert maps["AA"].get_clim() == (0, depth * THERMAL)
     least = energies.loc[energies["model"] == "reference", value].min()
     assert maps["AA"].get_array().min() == pytest.approx(least)
-    assert maps["LD - AA"].get_clim() == (-THERMAL, THERMAL)
-    for title, expected in (("LD - AA", 0.5), ("BD - AA", 0.0)):
+    assert maps["LD - AA"].get_clim() == (-0.5 * THERMAL, 0.5 * THERMAL)
+    for title, expected in (("LD - AA", 0.3), ("BD - AA", 0.0)):
         shown = np.ma.compressed(maps[title].get_array())
         assert len(shown) > 100
         np.testing.assert_allclose(shown, expected * THERMAL, atol=1e-9)

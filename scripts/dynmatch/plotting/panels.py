@@ -20,7 +20,7 @@ from dynmatch.plotting.tables import Results
 BAND_ALPHA = 0.25
 ENTRY_LINE, ENTRY_LETTER = 0.45, 0.065
 """Width that the line of a legend's entry and each letter of its text need, in."""
-DIFFERENCE = 1.0
+DIFFERENCE = 0.5
 """Largest difference of two free energies that is told from larger ones, kB T."""
 BAND_NOTE = "lines: mean, bands: ± 1 standard error"
 """Title of legends: what line and band are."""

@@ -119,7 +119,7 @@ def draw_pmf_error(axis: Axes, results: Results) -> None:
 
 def recovery(results: Results) -> Figure:
     """Learned parameters and potential of mean force against the truth."""
-    table = parameters(results.tables["model"], results.truth)
+    table = parameters(results.tables["model"], results.truth or {})
     quantities = [q for q in QUANTITIES if (table["quantity"] == q).any()]
     figure = style.new_figure(style.DOUBLE_COLUMN, 4.6)
     upper, lower = figure.subfigures(2, 1)

@@ -157,7 +157,7 @@ FIGURES = {
         "Potential of mean force, free energy of the tetrahedral order parameter, and free energy "
         "F of distance and angle of neighbours: of the reference, and of each model less that, "
         "each from its own minimum. Contour lines: F of the reference, every kB T. Grey: not "
-        "sampled. Colours end at a difference of 1 kB T.",
+        "sampled. Colours end at 0.5 kB T.",
     ),
     "sites": Figure(
         "dynmatch.plotting.sites.sites",
@@ -188,7 +188,7 @@ FIGURES = {
         ("ramachandran",),
         "Free energy F of the torsions phi and psi of the reference, and of each model less that, "
         "each from its own minimum. Contour lines: F of the reference, every 2 kB T. Grey: not "
-        "sampled. Colours end at a difference of 1 kB T.",
+        "sampled. Colours end at 0.5 kB T.",
     ),
     "torsions": Figure(
         "dynmatch.plotting.torsions.torsions",
