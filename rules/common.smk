@@ -174,7 +174,8 @@ def tell_times():
     work += [estimates.Work("figures", f"figures/{path.name}", costs.SHORT) for path in drawn]
     left = [each for each in work if not (folder / each.file).exists()]
     line = estimates.told(left, workflow.resource_settings.cores, costs.slowness(), unknown)
-    print(line, file=sys.stderr)
+    if line:
+        print(line, file=sys.stderr)
 
 
 def tell_verdicts():

@@ -59,5 +59,9 @@ def test_the_line_names_each_stage_and_what_is_not_known():
     assert "Not known: mine" in line
 
 
+def test_nothing_is_said_where_nothing_is_left():
+    assert estimates.told([], 2, 1.0) == ""
+
+
 def test_nothing_is_said_of_trajectories_that_were_not_read():
     assert estimates.work_of("mine", {"kind": "trajectory", "reference": {}}, [("ld", 1)]) == []

@@ -73,11 +73,13 @@ def minutes(work: Sequence[Work], cores: int, slowness: float) -> dict[str, floa
 
 
 def told(work: Sequence[Work], cores: int, slowness: float, unknown: Sequence[str] = ()) -> str:
-    """One line; `unknown` are systems of which nothing is known."""
+    """One line, none where nothing is left; `unknown` are systems of which nothing is known."""
     stages = minutes(work, cores, slowness)
+    if not stages:
+        return ""
     each = ", ".join(f"{stage} {_shown(time)}" for stage, time in stages.items())
     line = f"Estimated time on this machine, {cores} core{'s' * (cores > 1)}, within a factor of "
-    line += f"two: {each or 'seconds'}; {_shown(sum(stages.values()))} in all."
+    line += f"two: {each}; {_shown(sum(stages.values()))} in all."
     if unknown:
         line += f" Not known: {', '.join(unknown)}; `dynmatch check` reads the files."
     return line
