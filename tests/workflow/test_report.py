@@ -64,6 +64,16 @@ def test_rows_with_a_bar_come_first_and_are_coloured_against_it():
     assert "1.0032 ± 0.0012" not in states
 
 
+def test_a_bar_of_some_models_is_named_with_them_and_only_where_there_are_any():
+    vacf = row("vacf", "mae", 0.05, 0.001, 0.001)
+    of_ld = {("ld", "1"): [row("rdf", "mae", 0.006, 0.001, 0.004), vacf]}
+    _, table = page_of(of_ld)
+    assert table.loc["vacf mae", "bar"] == ""
+    page, table = page_of(of_ld | {("gle", "1"): [vacf]})
+    assert table.loc["vacf mae", "bar"] == "below 0.004 (gle)"
+    assert re.search('<td>0.0500 ± 0.0010</td><td class="outside">0.0500 ± 0.0010</td>', page)
+
+
 def test_several_seeds_are_their_mean():
     _, table = page_of({("ld", str(seed)): rows(d, 0.006) for seed, d in ((1, 0.98), (2, 1.0))})
     assert table.loc["diffusion ratio", "ld"].startswith("0.990 ±")

@@ -53,7 +53,12 @@ def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _compared(rows: pd.DataFrame) -> str:
     models = list(dict.fromkeys(rows["model"]))
-    bars = {(bar.observable, bar.metric): bar for some in BARS.values() for bar in some}
+    bars = {
+        (bar.observable, bar.metric): bar
+        for some in BARS.values()
+        for bar in some
+        if not bar.models or set(bar.models) & set(models)
+    }
     by_metric = dict(tuple(rows.groupby(["observable", "metric"], sort=False)))
     verdict = by_metric.pop(VERDICT).set_index("model")["status"]
     cells = [
@@ -93,7 +98,8 @@ def _value(row: pd.Series, bar: Bar | None) -> str:
 
 def _limit(bar: Bar, floor: float) -> str:
     width = number(bar.half_width(floor))
-    return f"{bar.target:g} ± {width}" if bar.target else f"below {width}"
+    limit = f"{bar.target:g} ± {width}" if bar.target else f"below {width}"
+    return f"{limit} ({', '.join(bar.models)})" if bar.models else limit
 
 
 def number(value: float, error: float = math.nan) -> str:
