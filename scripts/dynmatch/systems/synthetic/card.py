@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dynmatch.dynamics.registry import card_of
-from dynmatch.systems import liquid
+from dynmatch.systems import costs, liquid
 from dynmatch.systems.base import Section, System
 from dynmatch.units import BOLTZMANN
 
@@ -17,6 +17,12 @@ MODES = {
 
 def sites(system: Section) -> int:
     return system["reference"]["sites"]
+
+
+def seconds(system: Section) -> float:
+    reference = system["reference"]
+    replicas, length = reference["replicas"], reference["length"] + reference["equilibration"]
+    return replicas * length / reference["time_step"] * sites(system) / costs.VALIDATION_RATE
 
 
 def edge(system: Section) -> float:
@@ -61,6 +67,7 @@ CARD = System(
     terms=("pair", "three_body"),
     classifier="neighbours",
     sites=sites,
+    seconds=seconds,
     edge=edge,
     conflicts=conflicts,
     dynamics=dynamics,
