@@ -16,7 +16,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.export import lammps, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.model import Model
-from dynmatch.potentials.bonded import Kind
+from dynmatch.potentials.bonded import Kind, Spline
 from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -49,10 +49,14 @@ BOX = np.full(3, EDGE)
 SITES = 27
 CHAIN = ((0, 1), (1, 2), (2, 3), (3, 4))
 KINDS = (
-    Kind(("A", "B"), (0.4, 900.0)),
-    Kind(("A", "B", "A"), (-0.3, 12.0)),
+    Kind(("A", "B"), (0.4, 900.0), Spline(0.35, 0.5, 6, 2.5)),
+    Kind(("A", "B", "A"), (-0.3, 12.0), Spline(-0.8, 0.6, 7, 2.5)),
     Kind(("B", "A", "B"), (-0.1, 9.0)),
-    Kind(("A", "B", "A", "B"), (1.0, -2, 3, 4, 5, 6, -7, 8)),
+    Kind(
+        ("A", "B", "A", "B"),
+        (1.0, -2, 3, 4, 5, 6, -7, 8),
+        Spline(-np.pi, np.pi, 9, 2.5, periodic=True),
+    ),
 )
 TOPOLOGY = SiteTopology(tuple("AB" * 13 + "A"), (0,) * 5 + tuple(range(1, 23)), ("M",) * 23, CHAIN)
 
