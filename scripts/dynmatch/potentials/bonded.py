@@ -143,6 +143,18 @@ class Kind:
         learned = self.spline.value(coefficients, q, derivative, xp)
         return total + self.spline.thermal_energy * learned
 
+    @property
+    def prior_formula(self) -> str:
+        """The prior as an expression in q, kJ/mol, for engines that take one."""
+        if len(self.names) < 4:
+            centre, k = self.parameters
+            return f"{0.5 * k!r}*(q - {centre!r})^2"
+        a, b = self.parameters[:FOURIER_ORDER], self.parameters[FOURIER_ORDER:]
+        return " + ".join(
+            f"{a_n!r}*cos({n}*q) + {b_n!r}*sin({n}*q)"
+            for n, (a_n, b_n) in enumerate(zip(a, b, strict=True), 1)
+        )
+
     def _prior(self, q, derivative: int, xp):
         if len(self.names) < 4:
             centre, k = self.parameters
