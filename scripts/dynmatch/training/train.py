@@ -22,6 +22,7 @@ from dynmatch.dynamics.base import Scale
 from dynmatch.dynamics.initial import (
     einstein_friction,
     force_frequency,
+    friction_in_liquid,
     mean_mass,
     start_values,
 )
@@ -119,13 +120,13 @@ class Prepared:
 
     data     windows of the reference
     initial  parameters of the "potential", and logarithms of the values of the "dynamics"
-    mass     (T,) mean mass of the sites of each type, amu
+    scale    that these are made of
     """
 
     game: Game
     data: Windows
     initial: dict[str, dict]
-    mass: np.ndarray
+    scale: Scale
 
 
 def prepare(
@@ -163,7 +164,7 @@ def prepare(
     classifier = form_of(form.sees).of(form, topology, settings.classifier)
     windows = data.take(data.starts[np.linspace(0, len(data.starts) - 1, 256).astype(int)])
     game = Game(plan, classifier, settings, freeze, standard_for(classifier, data.box, windows))
-    return Prepared(game, data, {"potential": parameters, "dynamics": begin}, mass)
+    return Prepared(game, data, {"potential": parameters, "dynamics": begin}, scale)
 
 
 def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameState, Progress]:
@@ -184,12 +185,19 @@ def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameStat
             initial["potential"],
             topology,
             data,
-            prepared.mass,
+            prepared.scale.mass,
             seed,
             settings,
             progress.start,
         )
         initial = initial | {"potential": parameters}
+        if game.plan.learned and form.reach and topology.bonds:
+            friction = friction_in_liquid(
+                game.plan, prepared.scale, form.tabulate(parameters), drawn.reference, seed
+            )
+            scale = replace(prepared.scale, friction=friction)
+            values = start_values(game.plan.equation, scale, settings.initial, seed)
+            initial |= {"dynamics": values}
         release_memory()
     state = game.init(key, initial, drawn)
     progress.seconds = time.monotonic() - begun
