@@ -144,6 +144,12 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
             np.tile(cosines, 2),
             np.full(100, 0.5),
         ),
+        "reorientation": (
+            np.repeat(["A-B", "A-B"], len(t)),
+            np.repeat([1, 2], len(t)),
+            np.tile(t, 2),
+            np.concatenate([np.exp(-t / 9), np.exp(-t / 3)]),
+        ),
         "ramachandran": (phi, psi, np.where(phi < 0, THERMAL * (2 - np.cos(turn)), np.nan)),
         "torsion_free_energy": (
             np.repeat(["phi", "psi"], 36),
