@@ -91,7 +91,8 @@ def friction_in_liquid(
     positions = jnp.asarray(reference.positions[:MATCHED_WINDOWS, 0])
     log, slope, before = np.log(scale.friction), -1.0, None
     for number in range(SIMULATIONS):
-        keys = jax.random.split(jax.random.PRNGKey(seed + number), len(positions))
+        key = jax.random.fold_in(jax.random.PRNGKey(seed), number)
+        keys = jax.random.split(key, len(positions))
         values = plan.equation.initial(replace(scale, friction=np.exp(log)))
         values = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
         _, frames = simulate(plan, values, tables, start(plan, values, tables, keys, positions))

@@ -145,8 +145,10 @@ def bonded_forces(model: Model, topology: SiteTopology) -> list[openmm.CustomCom
     """Each kind of bond, angle and dihedral that there is: the formula of its prior and, as OpenMM
     interpolates by natural and periodic splines as well, its own spline through the knots."""
     term, forces = model.potential.term("bonded"), []
-    coefficients = term.tabulate(model.parameters) if term else {}
-    for kind in term.kinds if term else ():
+    if term is None:
+        return forces
+    coefficients = term.tabulate(model.parameters)
+    for kind in term.kinds:
         places = topology.bonded_kinds.get(kind.names)
         if places is None:
             continue

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import random
+from jax import Array, random
 from tqdm import tqdm
 
 from dynmatch.bottom_up import relative_entropy
@@ -43,7 +43,7 @@ from dynmatch.training.convergence import advice, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.plan import equation_for, make_plan
 from dynmatch.training.play import Progress, play
-from dynmatch.training.state import GameState, draw
+from dynmatch.training.state import Drawn, GameState, draw
 from dynmatch.units import BOLTZMANN
 
 STRUCTURE_LAG = 1.0
@@ -192,16 +192,26 @@ def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameStat
         )
         initial = initial | {"potential": parameters}
         if game.plan.learned and form.reach and topology.bonds:
-            friction = friction_in_liquid(
-                game.plan, prepared.scale, form.tabulate(parameters), drawn.reference, seed
-            )
-            scale = replace(prepared.scale, friction=friction)
-            values = start_values(game.plan.equation, scale, settings.initial, seed)
-            initial |= {"dynamics": values}
+            initial |= {"dynamics": _dynamics_of_molecules(prepared, parameters, drawn, seed)}
         release_memory()
     state = game.init(key, initial, drawn)
     progress.seconds = time.monotonic() - begun
     return state, progress
+
+
+def _dynamics_of_molecules(
+    prepared: Prepared, parameters: dict, drawn: Drawn, seed: int
+) -> dict[str, Array]:
+    """Logarithms of the start values in a liquid of molecules with these `parameters` of the
+    potential."""
+    plan, scale = prepared.game.plan, prepared.scale
+    tables = plan.potential.tabulate(parameters)
+    friction = friction_in_liquid(plan, scale, tables, drawn.reference, seed)
+    told = zip(plan.potential.names, scale.friction, friction, strict=True)
+    for name, einstein, found in told:
+        logging.info("friction of %s: %.4g amu/ps, kB T/D %.4g", name, found, einstein)
+    scale = replace(scale, friction=friction)
+    return start_values(plan.equation, scale, prepared.game.settings.initial, seed)
 
 
 def model_of(plan: RolloutPlan, averaged: dict, temperature: float) -> Model:
