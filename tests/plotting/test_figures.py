@@ -67,6 +67,7 @@ UNIT = re.compile(
     r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|cm\$\^\{-1\}\$|ps\$\^\{-1\}\$|ps\$\^\{-2\}\$|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
+    "$C_1$, dashed $C_2$",
     r"$g(r)$",
     r"$\Delta g(r)$",
     r"$\cos\theta$",
