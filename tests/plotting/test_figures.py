@@ -67,6 +67,7 @@ UNIT = re.compile(
     r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|cm\$\^\{-1\}\$|ps\$\^\{-1\}\$|ps\$\^\{-2\}\$|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
+    "$C_1$, dashed $C_2$",
     r"$g(r)$",
     r"$\Delta g(r)$",
     r"$\cos\theta$",
@@ -145,6 +146,12 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
             np.repeat(["r_nm", "cos_theta"], 50),
             np.tile(cosines, 2),
             np.full(100, 0.5),
+        ),
+        "reorientation": (
+            np.repeat(["A-B", "A-B"], len(t)),
+            np.repeat([1, 2], len(t)),
+            np.tile(t, 2),
+            np.concatenate([np.exp(-t / 9), np.exp(-t / 3)]),
         ),
         "ramachandran": (phi, psi, np.where(phi < 0, THERMAL * (2 - np.cos(turn)), np.nan)),
         "torsion_free_energy": (
