@@ -7,7 +7,6 @@ from dynmatch.systems import costs, liquid
 from dynmatch.systems.base import Section, System
 from dynmatch.units import BOLTZMANN
 
-
 MODES = {
     "exponentials": ("exponential_strength_per_ps2", "exponential_time_ps"),
     "cosines": ("cosine_strength_per_ps2", "cosine_rate_per_ps", "cosine_frequency_rad_per_ps"),
