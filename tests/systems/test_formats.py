@@ -334,6 +334,37 @@ def test_parts_are_joined_in_boxes_that_change(tmp_path):
     np.testing.assert_allclose(moved, np.repeat((walk - walk[0]) @ box, 2, axis=1), atol=5e-5)
 
 
+def test_vectors_that_flip_are_of_the_same_box(tmp_path):
+    """LAMMPS and GROMACS do so where a tilt passes half an edge."""
+    frames, walk = in_a_crystal(OBLIQUE, 1 + 0.004 * np.sin(np.arange(FRAMES)))
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    vectors = frames.unitcell_vectors.copy()
+    vectors[11:20, 2] -= vectors[11:20, 0]
+    vectors[15:, 1] -= vectors[15:, 0]
+    x = boxes_wrapped(frames.xyz, vectors)
+    for name, some in (("one", slice(0, 17)), ("two", slice(17, FRAMES))):
+        np.savez(tmp_path / f"{name}.npz", positions=x[some], box=vectors[some])
+    sites = project(tmp_path, "one.npz", "two.npz")
+    box = boxes.matrix(sites.box)
+    for replica, some in zip(sites.replicas(), (walk[:17], walk[17:]), strict=True):
+        moved = replica.positions - replica.positions[0]
+        np.testing.assert_allclose(moved, np.repeat((some - some[0]) @ box, 2, axis=1), atol=5e-5)
+
+
+def boxes_wrapped(positions: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Each frame in its own box."""
+    return np.array([boxes.wrap(x, v) for x, v in zip(positions, vectors, strict=True)])
+
+
+def test_a_box_that_is_turned_is_told(tmp_path):
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    turned = EDGE * np.array([[1.0, 0.2, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    np.savez(tmp_path / "run.npz", positions=frames.xyz, box=turned)
+    with pytest.raises(DynmatchError, match=r"run.npz: the first vector of the box of frame 0 is"):
+        project(tmp_path, "run.npz")
+
+
 def test_runs_that_move_otherwise_are_told(tmp_path):
     """A DCD file has no times: one with every second frame is not of the same spacing."""
     frames, _ = trajectory()

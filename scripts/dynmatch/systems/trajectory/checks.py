@@ -171,7 +171,8 @@ def _check_times(path: Path, time: np.ndarray, spacing: float, where: str) -> No
     if len(uneven):
         raise DynmatchError(
             f"{path}: frames are missing or repeated after {time[uneven[0]]:g} ps, where the frame "
-            f"spacing changes from {steps[0]:g} to {steps[uneven[0]]:g} ps"
+            f"spacing changes from {steps[0]:g} to {steps[uneven[0]]:g} ps; leave out what is "
+            "double, or give the parts as files of their own"
         )
     measured = (time[-1] - time[0]) / (len(time) - 1)
     if abs(measured - spacing) > 0.01 * spacing:

@@ -18,7 +18,7 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from scipy.io import netcdf_file
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.box import vectors_of
+from dynmatch.sites.box import ROUNDING, vectors_of
 from dynmatch.storage import memmap
 from dynmatch.systems.trajectory.atoms import Atoms, first_line
 from dynmatch.systems.trajectory.formats import ARRAYS, suffix, trajectory_format
@@ -140,6 +140,12 @@ def _check_boxes(path: str | Path, vectors: np.ndarray | None, done: int) -> Non
         raise DynmatchError(
             f"{path}: the box of frame {done + bad} has vectors "
             f"{vectors[bad].round(4).tolist()} nm, which no box has"
+        )
+    upper = np.abs(vectors[:, [0, 0, 1], [1, 2, 2]]).max(-1) > ROUNDING * edges.max(-1)
+    if upper.any():
+        raise DynmatchError(
+            f"{path}: the first vector of the box of frame {done + np.argmax(upper)} is not along "
+            "x, or its second not in the xy plane; turn positions and box so that they are"
         )
 
 
