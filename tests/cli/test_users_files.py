@@ -155,6 +155,7 @@ ROW = [
     {"name": name, "atoms": list(range(first, first + 3)), "mass": 43.0}
     for name, first in (("T", 0), ("M", 3), ("M", 6), ("T", 9))
 ]
+HALVES = [{"name": "H", "atoms": list(range(first, first + 6)), "mass": 85.0} for first in (0, 6)]
 FOUND = {
     "ions by their names": (
         {"topology": "ions.gro", "trajectories": ["ions.xtc"]},
@@ -179,6 +180,11 @@ FOUND = {
         {"topology": "dodecane.data", "trajectories": ["dodecane.lammpstrj"]}
         | {"frame_spacing": SPACING, "molecules": [{"sites": ROW}]},
         r"54 T of 43 amu, 54 M of 43 amu.*molecules: 27 T-M-M-T",
+    ),
+    "long beads, bonded in the mapping": (
+        {"topology": "dodecane.gro", "trajectories": ["dodecane.xtc"]}
+        | {"molecules": [{"size": 12, "sites": HALVES, "bonds": [[0, 1]]}]},
+        r"atoms: 324, 0 bonds.*54 H of 85 amu.*molecules: 27 H-H",
     ),
     "scaled dump": (
         {"topology": "water.pdb", "trajectories": ["water.lammpstrj"], "frame_spacing": SPACING},
