@@ -131,7 +131,7 @@ def compare() -> list[Row]:
 
 
 def _size(frames: int) -> None:
-    """Print what a file of so many frames, 350 kB each, takes from topology to projected.h5."""
+    """Print what a file of so many frames, 380 kB each, takes from topology to projected.h5."""
     from dynmatch.sites.trajectory import write
     from dynmatch.systems.trajectory.projection import project_own
 

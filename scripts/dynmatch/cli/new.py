@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _reference(arguments: argparse.Namespace, atoms) -> dict[str, Any]:
     from dynmatch.systems.paths import expanded
-    from dynmatch.systems.trajectory.mappings import read_mapping
+    from dynmatch.systems.trajectory.mappings import YAML, read_mapping
     from dynmatch.systems.trajectory.survey import spacing_in
 
     topologies = [arguments.topology, *arguments.more_topology]
@@ -104,11 +104,11 @@ def _reference(arguments: argparse.Namespace, atoms) -> dict[str, Any]:
     reference |= {key: value for key, (value, default) in others.items() if value != default}
     if arguments.mapping:
         reference |= read_mapping(arguments.mapping)
-        if not atoms.bonds and arguments.bonds == "file":
+        converted = arguments.mapping.suffix.lower() not in YAML
+        if converted and not atoms.bonds and arguments.bonds == "file":
             # a mapping names all atoms of a molecule
-            for molecule in reference.get("molecules", []):
-                named = {atom for site in molecule["sites"] for atom in site["atoms"]}
-                molecule.setdefault("size", len(named))
+            for molecule in reference["molecules"]:
+                molecule["size"] = len({atom for s in molecule["sites"] for atom in s["atoms"]})
     return reference
 
 

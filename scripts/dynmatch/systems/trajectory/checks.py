@@ -97,10 +97,12 @@ def check_bonded(
     """Raise DynmatchError where atoms of two molecules are, and stay, as near as only bonds hold
     them: their sites would be taken for ones that attract each other.
 
-    positions (F, n, 3), nm; molecule (n,), number of each atom's, -1 of atoms in no site
+    positions (F, n, 3), nm; molecule (n,), number of each atom's, -1 of atoms in no site. Atoms
+    that are a molecule by themselves are left out, as in a melt of silica.
     """
     heavy = [atom.element is not None and atom.element.mass > 2 for atom in topology.atoms]
-    chosen = np.flatnonzero(heavy & (molecule >= 0))
+    several = np.bincount(molecule + 1)[molecule + 1] > 1
+    chosen = np.flatnonzero(heavy & several & (molecule >= 0))
     if not len(chosen):
         return
     points, index, size = points_for_tree(positions[0, chosen], box, BONDED)

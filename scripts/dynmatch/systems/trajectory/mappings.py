@@ -13,6 +13,8 @@ import yaml
 
 from dynmatch.errors import DynmatchError
 
+YAML = (".yaml", ".yml")
+
 
 def read_mapping(path: str | Path) -> dict[str, list[dict[str, Any]]]:
     """The keys `molecules` and `sites` of a config's reference: `molecules` from VOTCA's XML, or
@@ -34,16 +36,13 @@ def read_mapping(path: str | Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _read(path: Path, text: str) -> dict[str, list[dict[str, Any]]]:
-    match path.suffix.lower():
-        case ".xml":
-            return {"molecules": [_votca(text)]}
-        case ".yaml" | ".yml":
-            held = yaml.safe_load(text)
-            if not isinstance(held, dict) or held.keys() - {"molecules", "sites"}:
-                raise DynmatchError(f"{path}: may have the keys molecules and sites, and no other")
-            return held
-        case _:
-            return {"molecules": list(_pycgtool(text, path))}
+    suffix = path.suffix.lower()
+    if suffix in YAML:
+        held = yaml.safe_load(text)
+        if not isinstance(held, dict) or held.keys() - {"molecules", "sites"}:
+            raise DynmatchError(f"{path}: may have the keys molecules and sites, and no other")
+        return held
+    return {"molecules": [_votca(text)] if suffix == ".xml" else list(_pycgtool(text, path))}
 
 
 def _votca(text: str) -> dict[str, Any]:

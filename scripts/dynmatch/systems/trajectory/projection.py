@@ -103,7 +103,9 @@ def project_own(
         scale=scale,
     )
     checks.check_units(trajectory, temperature, where, liquid=periodic)
-    checks.check_alike([parts[0].path for parts in runs], trajectory, where)
+    if periodic:
+        # a molecule by itself may turn faster in one run than in another
+        checks.check_alike([parts[0].path for parts in runs], trajectory, where)
     return trajectory
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, islice
 from typing import Any
 
 import numpy as np
@@ -102,10 +102,14 @@ def survey(
 
 def spacing_in(path: str, atoms: Atoms) -> float | None:
     """Time between the first two frames of a file, ps; None where it has no times."""
-    first = next(frames_of(path, atoms), None)
-    if first is None or first.time is None or len(first) < 2 or first.time[1] == first.time[0]:
+    # of a large system, frames come one by one
+    some = list(islice(frames_of(path, atoms), 2))
+    if any(frames.time is None for frames in some):
         return None
-    return float(f"{first.time[1] - first.time[0]:.5g}")
+    time = np.concatenate([frames.time for frames in some]) if some else []
+    if len(time) < 2 or time[1] == time[0]:
+        return None
+    return float(f"{time[1] - time[0]:.5g}")
 
 
 def described(found: Survey) -> list[str]:
