@@ -23,6 +23,9 @@ from dynmatch.storage import memmap
 from dynmatch.systems.trajectory.atoms import Atoms, first_line
 from dynmatch.systems.trajectory.formats import ARRAYS, suffix, trajectory_format
 
+# MDTraj warns that another library would read NetCDF faster
+warnings.filterwarnings("ignore", ".*netCDF4")
+
 AT_ONCE = 2_000_000
 """Atoms, over all frames, in memory at a time."""
 MOST_FRAMES = 500
@@ -185,8 +188,6 @@ def _at_once(atoms: int) -> int:
 
 def _by_mdtraj(path: str | Path, topology: mdtraj.Topology, timed: bool = True) -> Iterator[Frames]:
     timed = timed and suffix(path) not in WITHOUT_TIMES
-    # that another library would read NetCDF faster
-    warnings.filterwarnings("ignore", ".*netCDF4")
     for some in mdtraj.iterload(str(path), chunk=_at_once(topology.n_atoms), top=topology):
         lengths, angles = some.unitcell_lengths, some.unitcell_angles
         boxed = lengths is not None and lengths.any()
