@@ -132,8 +132,8 @@ class MemorySettings(Settings):
 
     time_step: float = 0.01
     exponentials: int = 2
-    cosines: int = 1
-    lags: tuple[float, ...] = 4 * (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+    cosines: int = 2
+    lags: tuple[float, ...] = (*3 * (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64), 1.28, 2.56)
     smoothing: float = 0.0
     windows: int | None = 8
     updates: int | None = 120
