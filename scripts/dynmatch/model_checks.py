@@ -59,8 +59,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name.
 
-    Raises DynmatchError, before any is read, where one is not of floating-point numbers, or where
-    they claim more than they hold or than `LARGEST_ARCHIVE`.
+    Raises DynmatchError, before any is read, where one is not of the single precision that models
+    are written in (others would be rounded to it), or where they claim more than they hold or than
+    `LARGEST_ARCHIVE`.
     """
     with zipfile.ZipFile(path) as archive:
         if sum(each.file_size for each in archive.infolist()) > LARGEST_ARCHIVE:
@@ -75,8 +76,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 )
                 shape, _, dtype = read(file)
             name = each.filename.removesuffix(".npy")
-            if dtype.kind != "f":
-                raise DynmatchError(f"{path}: {name} is of {dtype}, not of floating-point numbers")
+            if dtype != np.float32:
+                raise DynmatchError(f"{path}: {name} is of {dtype.str}, a model's arrays of <f4")
             if math.prod(shape) * dtype.itemsize > each.file_size:
                 raise DynmatchError(f"{path}: {name} claims more numbers than it holds: {shape}")
     with np.load(path, allow_pickle=False) as loaded:
@@ -89,7 +90,7 @@ def require_numbers(record: Mapping[str, Any], path: Path) -> None:
     for place, value in _numbers(record, "potential"):
         largest = LARGEST_COUNT if isinstance(value, int) else LARGEST_NUMBER
         if not -largest <= value <= largest:
-            raise DynmatchError(f"{path}: {place} is {_shown(value)}, no sensible number")
+            raise DynmatchError(f"{path}: {place} is {shown(value)}, no sensible number")
 
 
 def require_arrays(potential: Potential, parameters: Mapping[str, Any], path: Path) -> None:
@@ -145,8 +146,8 @@ def _require_potential(potential: Potential, path: Path) -> None:
         place = f"potential: the {term.kind} term"
         for key, kind in get_type_hints(type(term)).items():
             if hasattr(term, key) and not _is_of(getattr(term, key), kind):
-                shown = _shown(getattr(term, key))
-                raise DynmatchError(f"{path}: {place}: {key} is {shown}, not of the right type")
+                found = shown(getattr(term, key))
+                raise DynmatchError(f"{path}: {place}: {key} is {found}, not of the right type")
         for key in ("cutoff", "cores", "thermal_energy"):
             for value in np.ravel(getattr(term, key, ())).tolist():
                 _require_positive(value, f"{place}: {key}", path)
@@ -184,10 +185,10 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 def _require_positive(value: Any, place: str, path: Path) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DynmatchError(f"{path}: {place} is {_shown(value)}, no number")
+        raise DynmatchError(f"{path}: {place} is {shown(value)}, no number")
     if not LEAST_NUMBER <= value <= LARGEST_NUMBER:
         raise DynmatchError(
-            f"{path}: {place} is {_shown(value)}; it must be positive, from {LEAST_NUMBER:g} to "
+            f"{path}: {place} is {shown(value)}; it must be positive, from {LEAST_NUMBER:g} to "
             f"{LARGEST_NUMBER:g}"
         )
 
@@ -203,7 +204,7 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, int | float]]:
         yield place, value
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Short, also of a whole number of hundreds of digits."""
     if isinstance(value, int) and abs(value) > 10**20:
         return "a whole number of more than 20 digits"

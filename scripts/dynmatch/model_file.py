@@ -20,7 +20,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from dynmatch import model_format1
 from dynmatch.dynamics.base import in_order
 from dynmatch.dynamics.registry import equation_of
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.model import Model
 from dynmatch.model_checks import (
     read_arrays,
@@ -28,8 +28,10 @@ from dynmatch.model_checks import (
     require_arrays,
     require_numbers,
     require_sense,
+    shown,
 )
 from dynmatch.potentials import sum as potentials
+from dynmatch.runtime import jax_setup
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage.atomic import replacing
 
@@ -69,6 +71,7 @@ def save(
         "arrays_sha256": checksum,
         "dynmatch_version": version_of("dynmatch"),
         "library_versions": {name: version_of(name) for name in LIBRARIES},
+        "jax_settings": jax_setup.record(),
     }
     document["content_sha256"] = _content_sha256(document)
     with replacing(path) as temporary:
@@ -88,8 +91,7 @@ def load(path: str | Path) -> Model:
         raise
     except Exception as error:
         # whatever a damaged file makes of the forms that it describes
-        why = str(error) or type(error).__name__
-        raise DynmatchError(f"{path}: not a readable model: {why}") from error
+        raise DynmatchError(f"{path}: not a readable model: {told(error)}") from error
 
 
 def _read(path: Path) -> Model:
@@ -103,8 +105,8 @@ def _read(path: Path) -> Model:
     arrays = path.with_name(Path(document["arrays"]).name)
     if document["format_version"] not in (1, FORMAT_VERSION):
         raise DynmatchError(
-            f"{path}: model format {document['format_version']}, and this version of dynmatch "
-            f"reads formats up to {FORMAT_VERSION}"
+            f"{path}: format_version is {shown(document['format_version'])}, and this version of "
+            f"dynmatch reads formats up to {FORMAT_VERSION}"
         )
     if _sha256(arrays) != document["arrays_sha256"]:
         raise DynmatchError(f"{arrays}: checksum does not match {path}; train the model again")

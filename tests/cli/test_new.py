@@ -104,7 +104,7 @@ def test_mapping_files_of_votca_and_pycgtool(folder):
         "atoms": ["1:MOH:H1", "1:MOH:C"],
         "weights": [1.008, 12.011],
     }
-    assert "weights" not in votca["sites"][1], "equal weights: the centre of mass"
+    assert votca["sites"][1]["weights"] == [1.0, 1.0], "the centre of geometry"
     (pycgtool,) = read_mapping(folder / "molecule.map")
     assert [site["atoms"] for site in pycgtool["sites"]] == [["H1", "C"], ["O", "H2"]]
     assert votca["bonds"] == pycgtool["bonds"] == [[0, 1]]

@@ -123,6 +123,16 @@ OWN_MISTAKES = {
         "of {seed}/top.pdb",
         "own.reference.topology: of {seed}/top.pdb has braces, which are wildcards to Snakemake",
     ),
+    "too many files": (
+        ("reference", "trajectories"),
+        ["run-{1..1000}-{1..1000}.xtc"],
+        "own.reference.trajectories: run-{1..1000}-{1..1000}.xtc: ranges of more than 100000",
+    ),
+    "control characters": (
+        ("reference", "topology"),
+        "a\0.pdb",
+        "own.reference.topology: 'a\\x00.pdb' is no path: it has control characters",
+    ),
     "no file fits": (
         ("reference", "trajectories"),
         ["nowhere/part-*.xtc"],

@@ -1,6 +1,7 @@
 """Paths as users write them: ~ for the home folder, {1..4} for a range, and a shell's * and ?."""
 
 import glob
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
             several = [path for each in _list(given) for path in expanded(each)]
         except DynmatchError as error:
             raise DynmatchError(f"reference.{key}: {error}") from None
+        if strange := [path for path in several if not path.isprintable()]:
+            raise DynmatchError(
+                f"reference.{key}: {strange[0]!r} is no path: it has control characters"
+            )
         braces = [path for path in several if re.search(r"[{}]", path)]
         if braces:
             raise DynmatchError(
@@ -62,8 +67,8 @@ def _ranges(path: str) -> list[str]:
     pieces = RANGE.split(path)
     ends = list(zip(pieces[1::3], pieces[2::3], strict=True))
     counts = [abs(int(last) - int(first)) + 1 for first, last in ends]
-    if any(count > MANY for count in counts):
-        raise DynmatchError(f"{path}: a range of more than {MANY} numbers")
+    if math.prod(counts) > MANY:
+        raise DynmatchError(f"{path}: ranges of more than {MANY} numbers")
     numbers = [
         [f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)] for first, last in ends
     ]

@@ -24,12 +24,21 @@ def found(system: Section) -> Section:
     return with_files(system, ["topology", "trajectories"])
 
 
+def _identity(path: str) -> str | tuple[int, int]:
+    """The same for all names of a file, links of both kinds included; a path where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
+
+
 def conflicts(system: Section) -> Iterator[str]:
     if len(system["reference"]["edges"]) not in (0, 3):
         yield "reference.edges needs three lengths, nm"
-    files: dict[str, str] = {}
+    files: dict[str | tuple[int, int], str] = {}
     for given in system["reference"]["trajectories"]:
-        known = files.setdefault(os.path.realpath(given), given)
+        known = files.setdefault(_identity(given), given)
         if known is not given:
             yield (
                 f"reference.trajectories: {known} and {given} are one file; each file is a run of "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 
 
 def read_mapping(path: str | Path) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def read_mapping(path: str | Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
         made = [_votca(text)] if path.suffix.lower() == ".xml" else list(_pycgtool(text, path))
     except (OSError, UnicodeDecodeError, ElementTree.ParseError, ValueError, KeyError) as error:
-        raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: {error}") from error
+        raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: {told(error)}") from error
     if not made:
         raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: it has no molecules")
     return made
@@ -37,10 +37,14 @@ def _votca(text: str) -> dict[str, Any]:
     for bead in tree.iter("cg_bead"):
         atoms = _text(bead, "beads").split()
         names.append(_text(bead, "name"))
+        if strange := [atom for atom in atoms if atom.count(":") != 2]:
+            raise ValueError(f"{strange[0]} is no atom residue:name:atom")
         residues |= dict.fromkeys(atom.split(":")[1] for atom in atoms)
         site = {"name": _plain(_text(bead, "type")), "atoms": atoms}
         given = weights[_text(bead, "mapping")]
-        if len(set(given)) > 1:
+        if len(given) != len(atoms):
+            raise ValueError(f"{len(given)} weights for the {len(atoms)} atoms of {names[-1]}")
+        if len(atoms) > 1:
             site["weights"] = [float(weight) for weight in given]
         sites.append(site)
     bonds = []
@@ -63,9 +67,11 @@ def _pycgtool(text: str, path: Path) -> Iterator[dict[str, Any]]:
     for residue, rows in _sections(text):
         names, sites = [], []
         for name, kind, *atoms in (row for row in rows if not row[0].startswith("@")):
-            if re.fullmatch(r"[-+]?\d+(\.\d*)?", atoms[0]):
+            if atoms and re.fullmatch(r"[-+]?\d+(\.\d*)?", atoms[0]):
                 # a charge
                 atoms = atoms[1:]
+            if not atoms:
+                raise ValueError(f"{name} has no atoms")
             names.append(name)
             sites.append({"name": _plain(kind), "atoms": atoms})
         bonds = [
