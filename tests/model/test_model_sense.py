@@ -155,7 +155,7 @@ def test_a_document_with_one_wrong_value(tmp_path, sound, name, data, value):
     able = [place for place in places(document) if place[0] not in FREE]
     place = data.draw(st.sampled_from(able))
     line = tried(tmp_path, sound, name, changed(document, place, value))
-    keys = [key for key in place if isinstance(key, str)]
+    keys = [key for key in place if isinstance(key, str)] + ["checksum"] * ("sha256" in place[0])
     assert not line or any(key in line for key in keys), (place, value, line)
 
 

@@ -19,7 +19,7 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
     """A section with the files that the patterns at `keys` of its reference stand for.
 
     Raises DynmatchError, naming the key, where no file fits, or several do where one is asked for,
-    or Snakemake could not take the path.
+    where one comes twice, or Snakemake could not take the path.
     """
     reference = dict(system["reference"])
     for key in keys:
@@ -40,8 +40,26 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
             )
         if isinstance(given, str) and len(several) > 1:
             raise DynmatchError(f"reference.{key}: {len(several)} files fit {given}")
+        _refuse_twice(several, f"reference.{key}")
         reference[key] = several[0] if isinstance(given, str) else several
     return {**system, "reference": reference}
+
+
+def _refuse_twice(paths: Sequence[str], key: str) -> None:
+    """Raise DynmatchError where two of the paths are one file, by links of either kind."""
+    files: dict[str | tuple[int, int], str] = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+            file = status.st_dev, status.st_ino
+        except OSError:
+            file = os.path.realpath(path)
+        known = files.setdefault(file, path)
+        if known is not path:
+            raise DynmatchError(
+                f"{key}: {known} and {path} are one file; each file is a run of its own, give it "
+                "once"
+            )
 
 
 def _list(given: str | list[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Trajectories of the user's own, as the workflow knows them."""
 
 import math
-import os
 from collections.abc import Iterator
 
 from dynmatch.systems import liquid
@@ -24,26 +23,9 @@ def found(system: Section) -> Section:
     return with_files(system, ["topology", "trajectories"])
 
 
-def _identity(path: str) -> str | tuple[int, int]:
-    """The same for all names of a file, links of both kinds included; a path where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.path.realpath(path)
-    return status.st_dev, status.st_ino
-
-
 def conflicts(system: Section) -> Iterator[str]:
     if len(system["reference"]["edges"]) not in (0, 3):
         yield "reference.edges needs three lengths, nm"
-    files: dict[str | tuple[int, int], str] = {}
-    for given in system["reference"]["trajectories"]:
-        known = files.setdefault(_identity(given), given)
-        if known is not given:
-            yield (
-                f"reference.trajectories: {known} and {given} are one file; each file is a run of "
-                "its own, give it once"
-            )
     # the box is in the files
     yield from liquid.conflicts(system, math.inf)
 
