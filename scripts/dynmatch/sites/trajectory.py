@@ -213,8 +213,9 @@ def _box(
         found = {"cell_lengths": (cell_lengths, lengths), "cell_angles": (cell_angles, angles)}
         for name, (values, expected) in found.items():
             if values is not None and not np.allclose(values[0], expected, rtol=1e-4):
+                of = "cell_lengths alone" if site_box is None else "site_box"
                 raise DynmatchError(
-                    f"{path}: {name} are {values[0].tolist()}, but {list(expected)} by the box"
+                    f"{path}: {name} are {values[0].tolist()}, but {expected.tolist()} by {of}"
                 )
     return box
 
@@ -239,8 +240,8 @@ def _problems(trajectory: SiteTrajectory) -> Iterator[str]:
         yield f"site_masses are not a positive number for each of the {sites} sites"
     if trajectory.box is not None and not _is_box(trajectory.box):
         yield f"its box (cell_lengths, site_box) {trajectory.box.tolist()} nm is no box"
-    for name in ("velocities", "forces"):
-        array = getattr(trajectory, name)
+    arrays = {"velocities": trajectory.velocities, "site_forces": trajectory.forces}
+    for name, array in arrays.items():
         if array is not None and array.shape != shape:
             yield f"{name} have the shape {array.shape}, and coordinates {shape}"
         elif array is not None and np.array_equal(array[:2], trajectory.positions[:2]):
