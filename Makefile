@@ -22,13 +22,22 @@ endif
 new check: environment
 	PYTHONPATH=scripts .venv/bin/python -m dynmatch $@ $(if $(filter new,$@),$(FILES),$(CONFIG))
 
-.PHONY: new check environment figures test test-fast test-files test-physics bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
+.PHONY: new check environment figures demo test test-fast coverage test-files test-physics \
+       bench bench-gpu test-slurm test-conda drill-kill drill-time-limit
 
 figures: environment
 	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml $(overlay) $(device)
 
+# five minutes: preset demo, a notebook on its results, its model in LAMMPS
+demo: export RUN = demo
+demo: environment
+	.venv/bin/snakemake --cores $(CORES) --configfile config.yaml presets/demo.yaml
+	PYTHONPATH=$(CURDIR)/scripts .venv/bin/jupyter-execute --output=../results/demo/model.ipynb docs/model.ipynb
+	cd results/demo/water/ld/seed-1/export/lammps && $(CURDIR)/.venv/bin/lmp -in in.lammps -var steps 8000
+
+# one worker more than cores: some tests wait for most of their time
 test: environment
-	.venv/bin/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+	.venv/bin/pytest --numprocesses $$(( $(CORES) + 1 )) --dist loadfile --no-loadscope-reorder
 
 # two minutes on one core: all that neither simulates nor compiles, which leaves imports, config,
 # rules, what reruns, observables, summary, figures, projection and environments
@@ -38,6 +47,9 @@ FAST = test_layers.py workflow/test_config.py workflow/test_schema.py workflow/t
 
 test-fast: environment
 	.venv/bin/pytest $(addprefix tests/,$(FAST))
+
+coverage: environment
+	.venv/bin/pytest --cov --cov-report=term:skip-covered $(addprefix tests/,$(FAST))
 
 bench: environment
 	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)

@@ -39,6 +39,7 @@ include: "rules/record.smk"
 
 onstart:
     check_devices()
+    tell_times()
 
 
 onsuccess:

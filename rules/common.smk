@@ -16,6 +16,7 @@ from dynmatch.plotting.captions import caption
 from dynmatch.plotting.registry import (
     FIGURES,
     MEMORY,
+    OPENING,
     SUMMARY,
     TABLES,
     TRAINING_PART,
@@ -27,10 +28,12 @@ from dynmatch.potentials.registry import TERMS
 from dynmatch.runtime.names import named
 from dynmatch.runtime.source_closure import closure, imports
 from dynmatch.summary import verdicts
+from dynmatch.systems import costs
 from dynmatch.systems import registry as kinds
 from dynmatch.systems.base import baselines_of, values_at
 from dynmatch.training import reads
 from dynmatch.training.classifiers.registry import CLASSIFIERS
+from dynmatch.workflow import estimates
 from dynmatch.workflow.config import (
     check_writable,
     complete,
@@ -121,6 +124,12 @@ def value_of(name, key):
     return value
 
 
+def updates_of(name, model):
+    """Updates that the training of a model is planned with."""
+    training = value_of(name, "training")
+    return training[model]["updates"] or training["updates"]
+
+
 def compared_by(name):
     """What the summary's rows of a system depend on, by dotted key."""
     return {key: value_of(name, key) for key in ANALYSES[CARDS[name].analysis].compares_by}
@@ -158,6 +167,24 @@ def check_devices():
             check_gpu(config, gpus_here())
         except DynmatchError as error:
             sys.exit(f"error: {error}")
+
+
+def tell_times():
+    """Before the first job of a local run: how long it takes from here. A GPU is not estimated."""
+    if not workflow.local_exec or config["device"] == "gpu":
+        return
+    folder, work, unknown = Path(f"results/{config['run']}"), [], []
+    for name in SYSTEMS:
+        runs = [(model, seed) for system, model, seed in RUNS if system == name]
+        found = estimates.work_of(name, config["systems"][name], runs)
+        work += found
+        unknown += [] if found else [name]
+    drawn = [Path(path) for path in figure_files() if path.endswith(".png")]
+    work += [estimates.Work("figures", f"figures/{path.name}", costs.SHORT) for path in drawn]
+    left = [each for each in work if not (folder / each.file).exists()]
+    line = estimates.told(left, workflow.resource_settings.cores, costs.slowness(), unknown)
+    if line:
+        print(line, file=sys.stderr)
 
 
 def tell_verdicts():

@@ -30,6 +30,9 @@ rule figure:
         truth=lambda wildcards: TRUTHS[wildcards.system],
         temperature=lookup(dpath="systems/{system}/temperature", within=config),
         lags=lookup(dpath="systems/{system}/training/lags", within=config),
+        planned=lambda wildcards: {
+            model: updates_of(wildcards.system, model) for model in TRAINED[wildcards.system]
+        },
         cutoff=lookup(dpath="systems/{system}/potential/cutoff", within=config, default=None),
         caption=lambda wildcards: caption(
             wildcards.figure,
@@ -59,6 +62,12 @@ rule snapshot:
             caption="../report/snapshot.rst",
             category="{system}",
             labels={"figure": "snapshot"},
+        ),
+        view=report(
+            "<results>/figures/{system}_view.html",
+            caption="../report/view.rst",
+            category="{system}",
+            labels={"figure": "view in 3D"},
         ),
     log:
         "<logs>/figures/{system}-snapshot.log",

@@ -66,6 +66,16 @@ def features(name):
     return {feature for feature, given in found.items() if given}
 
 
+def opening_figures():
+    """What the report opens with."""
+    return [
+        f"<results>/figures/{name}_{figure}.png"
+        for name in SYSTEMS
+        for figure in figures_of(ANALYSES[CARDS[name].analysis], features(name))
+        if figure in OPENING
+    ]
+
+
 def figure_files():
     """Every figure of every system, and a picture of those whose atoms were simulated in a box."""
     figures = [

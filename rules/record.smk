@@ -3,9 +3,11 @@ rule record:
         summary="<results>/summary.csv",
         models=of_models("model.yaml"),
         figures=figure_files(),
+        opening=opening_figures(),
         code=library("record"),
     output:
         verdicts="<results>/record/verdicts.txt",
+        opening="<results>/record/opening.rst",
         summary=report(
             "<results>/record/summary.html",
             caption="../report/summary.rst",

@@ -21,6 +21,7 @@ def main(snakemake) -> None:
         params.cutoff,
         params.reference,
         params.truth,
+        params.planned,
         {
             model: verdict
             for (system, model), verdict in verdicts(snakemake.input.verdicts).items()

@@ -19,7 +19,8 @@ def main(snakemake) -> None:
             models.append((run, yaml.safe_load(file)))
     texts = {
         "verdicts": "\n".join(lines(files.summary)) + "\n",
-        "summary": pages.table("Models against the reference", pd.read_csv(files.summary)),
+        "opening": pages.pictures(map(Path, files.opening)),
+        "summary": pages.summary(_summary(files.summary)),
         "config": pages.text("Config, with every default", pages.as_yaml(params.config)),
         "versions": pages.table("Models and versions", pages.versions(models)),
         "times": pages.table("Run times", pages.run_times(Path(params.benchmarks))),
@@ -27,6 +28,12 @@ def main(snakemake) -> None:
     for name, content in texts.items():
         with replacing(snakemake.output[name]) as path:
             path.write_text(content, encoding="utf-8")
+
+
+def _summary(path: str) -> pd.DataFrame:
+    """Seeds as they are written, and an empty status as no text."""
+    table = pd.read_csv(path, dtype={"seed": str})
+    return table.assign(status=table["status"].fillna(""))
 
 
 with rule_log(snakemake.log[0]):  # noqa: F821

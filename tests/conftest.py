@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import jax
 import pytest
@@ -18,10 +19,34 @@ def pytest_configure(config):
         config.add_cleanup(folder.cleanup)
 
 
+LONGEST = (
+    "workflow/test_workflow.py",
+    "export/test_engines.py",
+    "training/test_train.py",
+    "systems/test_own_system.py",
+    "workflow/test_slurm.py",
+    "training/test_recovery.py",
+    "systems/test_molecule.py",
+    "docs/test_docs.py",
+    "export/test_export.py",
+    "runtime/test_devices.py",
+    "dynamics/test_rollout.py",
+    "export/test_export_types.py",
+    "plotting/test_figures.py",
+    "runtime/test_cuda.py",
+    "simulation/test_replicas.py",
+    "workflow/test_profiles.py",
+    "workflow/test_config_reruns.py",
+)
+"""Files of tests that take half a minute or more, with whole runs first. That of Slurm waits for
+most of its time; it comes when the run before it has compiled what its training needs as well."""
+
+
 def pytest_collection_modifyitems(items):
-    """Files with whole runs first: where files run side by side, the longest must not be last."""
-    long = {item.path for item in items if item.get_closest_marker("workflow")}
-    items.sort(key=lambda item: item.path not in long)
+    """The longest files first: where files run side by side, none of them must be last."""
+    root = Path(__file__).parent
+    place = {root / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,7 @@ class Rates(Settings):
     pair: float = 0.0002
     radial: float = 0.0002
     network: float = 0.00003
+    bonded: float = 0.0002
     dynamics: float = 0.2
 
 
@@ -131,8 +132,8 @@ class MemorySettings(Settings):
 
     time_step: float = 0.01
     exponentials: int = 2
-    cosines: int = 1
-    lags: tuple[float, ...] = 4 * (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
+    cosines: int = 2
+    lags: tuple[float, ...] = (*3 * (0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64), 1.28, 2.56)
     smoothing: float = 0.0
     windows: int | None = 8
     updates: int | None = 120
@@ -171,11 +172,12 @@ class TrainingSettings(Settings):
 @dataclass(frozen=True)
 class ForceMatchingRates(Settings):
     """`baselines.rates`, of Adam: the pair term's coefficients, the radial functions of the
-    three-body term, and its network."""
+    three-body term, its network, and coefficients of bonded terms."""
 
     pair: float = 0.03
     radial: float = 0.03
     network: float = 0.015
+    bonded: float = 0.03
 
 
 @dataclass(frozen=True)

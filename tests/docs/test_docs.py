@@ -34,10 +34,10 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report|.*ethane)"
-MODEL_RUNS = r"cd results/(laptop|smoke)/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
+MODEL_RUNS = r"cd results/(laptop|demo)/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
 OTHERS = (
     r"\.venv/bin/mkdocs build|grep -n __use_yte__|"
-    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report|.*ethane"
+    r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report|\.venv/bin/pyrefly|.*ethane"
 )
 NEEDS = {
     r"(\.venv/bin/)?pip install": r"needs? a connection|an NVIDIA GPU|optional",
@@ -193,7 +193,7 @@ def executed(page: str) -> dict:
     """Names after the blocks of Python of a page, which are those of a run with results."""
     names = {}
     for block in blocks(page, "python"):
-        exec(compile(block.replace("results/smoke", "results/laptop"), page, "exec"), names)
+        exec(compile(block.replace("results/demo", "results/laptop"), page, "exec"), names)
     return names
 
 
@@ -228,7 +228,7 @@ def test_commands_that_run_an_exported_model(request, monkeypatch, page, program
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "scripts"))
     (block,) = (each for each in blocks(page, "sh") if program in each)
     block = re.sub(r"^.*pip install.*$", "", block, flags=re.MULTILINE)
-    block = block.replace("results/smoke", "results/laptop")
+    block = block.replace("results/demo", "results/laptop")
     block = re.sub(r"in\.lammps.*", "in.lammps -var steps 80", block)
     block = block.replace("run_openmm.py 10", "run_openmm.py 1")
     folder = tree / "results/laptop/water/ld/seed-1/export"

@@ -200,6 +200,20 @@ def test_sites_in_a_harmonic_well_have_its_boltzmann_distribution(moving):
         np.testing.assert_allclose(squares, KT / mass, rtol=tolerance)
 
 
+@pytest.mark.parametrize("name", [name for name, card in DYNAMICS.items() if card.velocities])
+def test_equipartition_holds_at_large_steps(name):
+    """In a well in which w dt = 0.8: on the step, the mean square would be 1 - 0.8^2/4 = 0.84 of
+    kT/m."""
+    moving = Moving(name, 1)
+    mass, alpha = float(moving.values["mass"][0]), float(moving.values["alpha"])
+    stiffness = mass * (0.8 / (alpha * TIME_STEP)) ** 2
+    state, advance = moving.start(lambda x: -stiffness * x, seed=3)
+    state = advance(state, 400)
+    squares = moving.of_types(moving.velocity(state) ** 2)
+    expected = KT / np.asarray(moving.known["mass_over_alpha2"])
+    np.testing.assert_allclose(squares, expected, rtol=4 * moving.sigma)
+
+
 def test_velocities_are_those_of_the_positions_where_there_are_any(moving):
     """Thermal at the start; and of free sites dR/dt within a time step, to 1 %."""
     state, advance = moving.start(free, seed=3)

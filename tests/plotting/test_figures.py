@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import to_rgba
 from matplotlib.image import imread
 from matplotlib.text import Text
@@ -67,6 +67,7 @@ UNIT = re.compile(
     r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|cm\$\^\{-1\}\$|ps\$\^\{-1\}\$|ps\$\^\{-2\}\$|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
+    "$C_1$, dashed $C_2$",
     r"$g(r)$",
     r"$\Delta g(r)$",
     r"$\cos\theta$",
@@ -82,6 +83,7 @@ DIMENSIONLESS = {
     "generator update",
     "structural-start update",
     "RDF error",
+    "generator update, planned dotted",
     "score gap, noise floor dotted",
     "gradient norm",
     "classifier loss, training faint",
@@ -91,6 +93,7 @@ DIMENSIONLESS = {
     r"$m/\alpha^2$ / truth",
     "parameter, model",
     *METRICS.values(),
+    r"$F_\mathrm{s}(k, t)$",
     r"$\Delta F_\mathrm{s}$",
     r"$\Delta$ VACF",
     r"$\Delta$ survival",
@@ -143,6 +146,12 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
             np.repeat(["r_nm", "cos_theta"], 50),
             np.tile(cosines, 2),
             np.full(100, 0.5),
+        ),
+        "reorientation": (
+            np.repeat(["A-B", "A-B"], len(t)),
+            np.repeat([1, 2], len(t)),
+            np.tile(t, 2),
+            np.concatenate([np.exp(-t / 9), np.exp(-t / 3)]),
         ),
         "ramachandran": (phi, psi, np.where(phi < 0, THERMAL * (2 - np.cos(turn)), np.nan)),
         "torsion_free_energy": (
@@ -283,9 +292,13 @@ def of_figure(name: str, results: Results) -> Results:
     return replace(results, tables={key: results.tables[key] for key in FIGURES[name].tables})
 
 
+PLANNED = {"bd": 120, "ld": 100, "gle": 100}
+"""Updates; 100 were done."""
+
+
 @pytest.fixture(scope="module")
 def results(tree) -> Results:
-    return Results(read_tables(tree), LAGS, TEMPERATURE, cutoff=0.6, truth=TRUTH)
+    return Results(read_tables(tree), LAGS, TEMPERATURE, cutoff=0.6, truth=TRUTH, planned=PLANNED)
 
 
 @pytest.fixture(scope="module")
@@ -380,7 +393,7 @@ def test_legends_cover_no_data(name, drawn):
                 assert box.count_contains(points) == 0
 
 
-@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 6), ("overview", 3)])
+@pytest.mark.parametrize(("name", "panels"), [("msd", 2), ("autocorrelations", 8), ("overview", 3)])
 def test_the_training_window_is_shaded_in_every_time_axis(name, panels, drawn):
     lowest = [axis for axis in drawn[name].axes if axis.get_xlabel() == kinetics.TIME_LABEL]
     timed = {axis for low in lowest for axis in low.get_shared_x_axes().get_siblings(low)}
@@ -431,7 +444,35 @@ def test_diffusion_constants_are_in_the_legend(drawn):
     texts = [text.get_text() for text in axis.figure.legends[0].get_texts()]
     assert texts[0] == "AA, 2.00 ± 0.02"
     error = seeds_of("bd").std(ddof=1) / np.sqrt(3) * 1e3
-    assert texts[1] == f"BD (3 seeds), 2.30 ± {error:.2f}"
+    # relative errors of the two add up as squares, 1 % of the reference's among them
+    of_ratio = 1.15 * np.hypot(error / 2.3, 0.01)
+    assert texts[1] == f"BD (3 seeds), 2.30 ± {error:.2f}; 1.15 ± {of_ratio:.2f}"
+
+
+def test_ratios_of_d_stand_in_the_overview_in_the_colours_of_the_models(drawn):
+    written = {
+        text.get_text(): text.get_color()
+        for axis in drawn["overview"].axes
+        for text in axis.texts
+        if text.get_text().startswith(("BD", "LD", "GLE"))
+    }
+    assert written["BD 1.15 ± 0.06"] == style.MODELS["bd"].color
+    assert written["LD 0.85 ± 0.06"] == style.MODELS["ld"].color
+    assert [name for name in written if name.startswith("GLE 2.00")]
+
+
+def test_planned_updates_are_marked_beside_the_course_of_d0(drawn):
+    """That of a training which ended before stands beyond the end of its curve."""
+    for name in ("overview", "diagnostics"):
+        axis = next(a for a in drawn[name].axes if "planned" in a.get_xlabel())
+        marks = {
+            to_rgba(line.get_color()): line.get_xdata()[0]
+            for line in axis.get_lines()
+            if line.get_linestyle() == ":"
+        }
+        assert marks == {to_rgba(style.MODELS[m].color): n for m, n in PLANNED.items()}
+        assert max(lines_of(axis, "bd")[0].get_xdata()) == 100
+        assert axis.get_xlim()[1] >= 120
 
 
 def test_the_ratio_in_the_figure_of_dynamics_is_shown_where_the_reference_is_known(drawn, results):
@@ -473,6 +514,14 @@ def test_memory_kernels_are_drawn_with_their_limit(drawn):
     assert texts == ["GLE, white part 2, 2 ps$^{-1}$", "Markovian limit"]
 
 
+def test_a_known_kernel_is_drawn_behind_the_learned_ones(results):
+    figure = memory.memory_kernel(replace(results, truth=TRUTH | MEMORY))
+    in_time, in_frequency = (axis.get_lines()[0] for axis in figure.axes)
+    assert in_time.get_label() == "truth, white part 2 ps$^{-1}$"
+    assert in_time.get_ydata()[0] == pytest.approx(40 + 20 + 180)
+    assert in_frequency.get_ydata()[0] == pytest.approx(25.8)
+
+
 def test_kernels_of_types_have_panels_of_their_own(results):
     table = results.tables["model"].assign(types=None)
     types = [{"A": MEMORY, "B": MEMORY} if name == "gle" else None for name in table["model"]]
@@ -491,12 +540,16 @@ def test_lags_without_reference_statistics_are_marked(results):
 
 
 def test_scattering_lines_are_exponentials_of_the_reference(drawn):
-    axis = next(a for a in drawn["autocorrelations"].axes if "on curves" in a.get_ylabel())
-    drawn_lines = lines_of(axis, "reference")
-    assert len(drawn_lines) == len(WAVE_NUMBERS)
-    for k, line in zip(WAVE_NUMBERS, drawn_lines, strict=True):
+    for k in WAVE_NUMBERS:
+        axis = next(a for a in drawn["autocorrelations"].axes if f"= {k:g} nm" in a.get_title())
+        (line,) = lines_of(axis, "reference")
         decay = np.exp(-(k**2) * DIFFUSION["reference", 0] * line.get_xdata())
         np.testing.assert_allclose(line.get_ydata(), decay, rtol=1e-12)
+        assert {lines_of(axis, model)[0].get_label() for model in DYNAMICS} == {
+            "BD (3 seeds)",
+            "LD (3 seeds)",
+            "GLE (2 seeds)",
+        }
 
 
 def test_rdf_differences_are_model_minus_reference(drawn):
@@ -620,14 +673,48 @@ def test_without_any_velocities_there_is_no_panel_for_them(tree):
     tables = read_tables(tree, [("reference", 0), ("training_part", 0), ("bd", 1)])
     tables["vacf"] = tables["vacf"].iloc[:0]
     figure = kinetics.autocorrelations(Results(tables, LAGS, TEMPERATURE, 0.6))
-    assert len(figure.axes) == 4
+    assert len(figure.axes) == 2 * (len(WAVE_NUMBERS) + 1)
 
 
-def test_maps_share_one_scale_in_multiples_of_kt(drawn):
-    meshes = [axis.collections[0] for axis in drawn["free_energy"].axes[2:5]]
-    assert {mesh.get_clim() for mesh in meshes} == {(0, 6 * THERMAL)}
-    lowest = [np.nanmin(mesh.get_array()) for mesh in meshes]
-    assert max(lowest) < 0.1 * THERMAL
+@pytest.mark.parametrize(("name", "depth"), [("free_energy", 6), ("ramachandran", 8)])
+def test_maps_of_models_are_differences_from_the_reference(results, name, depth):
+    """The reference's as it is; a model's that is 0.3 kB T higher everywhere is that much off."""
+    table = "free_energy_r_theta" if name == "free_energy" else name
+    (value,) = {"f_kj_per_mol"} & set(results.tables[table])
+    energies = results.tables[table]
+    higher = energies[value] + np.where(energies["model"] == "ld", 0.3 * THERMAL, 0.0)
+    moved = replace(results, tables={**results.tables, table: energies.assign(**{value: higher})})
+    figure = named(FIGURES[name].function)(of_figure(name, moved))
+    maps = {
+        axis.get_title(): axis.collections[0]
+        for axis in figure.axes
+        if isinstance(next(iter(axis.collections), None), QuadMesh) and axis.get_title()
+    }
+    assert maps["AA"].get_clim() == (0, depth * THERMAL)
+    least = energies.loc[energies["model"] == "reference", value].min()
+    assert maps["AA"].get_array().min() == pytest.approx(least)
+    assert maps["LD - AA"].get_clim() == (-0.5 * THERMAL, 0.5 * THERMAL)
+    for title, expected in (("LD - AA", 0.3), ("BD - AA", 0.0)):
+        shown = np.ma.compressed(maps[title].get_array())
+        assert len(shown) > 100
+        np.testing.assert_allclose(shown, expected * THERMAL, atol=1e-9)
+
+
+def test_a_potential_of_mean_force_far_from_the_truth_is_marked_where_it_leaves_the_panel(results):
+    pmf = results.tables["pmf"]
+    off = np.where(pmf["model"] == "bd", pmf["w_kj_per_mol"] + THERMAL, pmf["w_kj_per_mol"])
+    tables = {**results.tables, "pmf": pmf.assign(w_kj_per_mol=off)}
+    axis = recovery.recovery(replace(results, tables=tables)).axes[-1]
+    (mark,) = (line for line in axis.get_lines() if line.get_marker() == "^")
+    assert mark.get_color() == style.MODELS["bd"].color
+
+
+def test_the_comparison_speaks_of_seeds_only_where_there_are_several(drawn, tree):
+    assert "mean over seeds" in drawn["comparison"].legends[0].get_title().get_text()
+    runs = [("reference", 0), ("bd", 1), ("ld", 1)]
+    single = Results({"summary": summary_of(runs)}, LAGS, TEMPERATURE, 0.6)
+    figure = named(FIGURES["comparison"].function)(single)
+    assert figure.legends[0].get_title().get_text() == "markers: value ± 1 standard error"
 
 
 def test_a_system_with_one_model_can_be_drawn(tree, tmp_path):

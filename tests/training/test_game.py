@@ -14,6 +14,7 @@ from dynmatch.settings import (
     MemorySettings,
     TrainingSettings,
 )
+from dynmatch.training.classifiers import quadratic
 from tests.helpers.games import KT, small_game
 
 SETTINGS = TrainingSettings(
@@ -76,14 +77,20 @@ def test_the_dynamics_learns_along_the_tangents_of_its_own_types(played):
     assert eigenvalues.min() > 0
 
 
-def test_cotangents_are_the_slope_of_the_score_with_the_structure_held(played):
-    small, judged, frames, cotangents, _ = played
+def test_cotangents_are_the_slope_of_a_score_that_has_not_seen_the_windows(played):
+    """Of the network as it was before, plus the best quadratic answer to the other windows; the
+    structure is held."""
+    small, _, frames, cotangents, _ = played
     game, rng = small.game, np.random.default_rng(3)
     along = jnp.asarray(rng.normal(size=frames.means.shape) * 1e-3, jnp.float32)
 
+    answers = game._quadratic_answers(game._motion(frames.means), small.drawn(1).reference)
+
     def score(step):
         moved = frames._replace(means=frames.means + step * along)
-        return float(jnp.mean(game._network.apply(judged.classifier, game._features(moved))))
+        of_network = game._network.apply(small.state.classifier, game._features(moved))
+        vectors = game._vectors(game._motion(moved.means))
+        return float(jnp.mean(of_network + quadratic.scores(answers, vectors, game.plan.types)))
 
     slope = (score(1.0) - score(-1.0)) / 2
     assert float(jnp.sum(cotangents * along)) == pytest.approx(slope, rel=0.02, abs=1e-6)
@@ -117,17 +124,25 @@ def test_a_frozen_value_stays_where_it_is(frozen):
         )
 
 
-def test_no_memory_is_learned_that_is_shorter_than_a_step(played):
-    """A time that is at the step and is pushed below it stays, and can still go up."""
+def test_no_memory_is_learned_that_a_step_cannot_follow(played):
+    """A time at the step that is pushed below it stays, and can still go up; likewise a frequency
+    of one radian a step that is pushed up."""
     game = played[0].game
     equation = equation_of("gle").of(MemorySettings(time_step=0.01))
     game = replace(game, plan=replace(game.plan, equation=equation))
-    logs = {"gamma": jnp.zeros(1), "time": jnp.log(jnp.array([[0.01, 0.02]]))}
+    logs = {
+        "gamma": jnp.zeros(1),
+        "time": jnp.log(jnp.array([[0.01, 0.02]])),
+        "frequency": jnp.log(jnp.array([[100.0, 20.0]])),
+    }
     down, up = ({name: sign + 0 * x for name, x in logs.items()} for sign in (-1.0, 1.0))
     moved = game._moved(logs, down)
     np.testing.assert_allclose(jnp.exp(moved["time"]), 0.01)
     assert float(moved["gamma"][0]) == -1.0
-    np.testing.assert_allclose(game._moved(moved, up)["time"], jnp.log(0.01) + 1, rtol=1e-6)
+    back = game._moved(moved, up)
+    np.testing.assert_allclose(back["time"], jnp.log(0.01) + 1, rtol=1e-6)
+    np.testing.assert_allclose(jnp.exp(back["frequency"]), [[100.0, 20.0]], rtol=1e-5)
+    np.testing.assert_allclose(jnp.exp(game._moved(back, up)["frequency"]), [[100.0, 20 * np.e]])
 
 
 @pytest.mark.parametrize("renewal", [0.0, 0.3, 1.0])

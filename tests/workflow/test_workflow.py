@@ -141,6 +141,8 @@ def smoke(tmp_path_factory) -> Path:
             shutil.copy(source, folder / part)
     call = snakemake(folder, "smoke", workflow=folder)
     assert call.returncode == 0, call.stdout[-5000:]
+    before, _, after = call.stdout.partition("Estimated time on this machine, 2 cores")
+    assert "Simulating water" not in before and "Simulating water" in after
     return folder
 
 
@@ -265,3 +267,7 @@ def test_report_stands_alone_and_has_every_figure(smoke):
     for figure in (smoke / "results" / "smoke" / "figures").glob("*.png"):
         assert figure.name in page
     assert "one standard error" in page
+    assert "water_view.html" in page
+    # it opens with the verdicts and the overview
+    assert "water, ld: D ratio" in page
+    assert re.search(r'alt=\\?"water_overview', page)

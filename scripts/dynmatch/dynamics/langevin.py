@@ -45,6 +45,7 @@ class Equation:
     carried: ClassVar[tuple[str, ...]] = ("gamma", "mass")
     moving: ClassVar[tuple[str, ...]] = ("position", "momentum")
     least: ClassVar[dict[str, float]] = {}
+    most: ClassVar[dict[str, float]] = {}
 
     time_step: float
 
@@ -78,7 +79,8 @@ class Equation:
 
     def velocity(self, coefficients: Coefficients, state: State) -> Array:
         alpha = coefficients.dt / self.time_step
-        return alpha * state.momentum / coefficients.mass
+        between = state.momentum - 0.5 * coefficients.dt * state.force
+        return alpha * between / coefficients.mass
 
     def free_motion(self, values: Values, kT: float, time: float) -> float:
         """sqrt(2 D t) with t shortened by tau (1 - exp(-t/tau)), tau = m/(alpha gamma)."""

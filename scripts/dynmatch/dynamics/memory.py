@@ -43,8 +43,8 @@ SLOWEST, SPREAD = 13.0, 8.0
 """Longest tau of the start times that frequency, and the ratio of successive ones."""
 EXPONENTIAL, COSINE = 0.1, 0.25
 """Strengths c of the start over the square of that frequency."""
-DECAY, FREQUENCY = 0.5, 1.6
-"""l and w of a cosine of the start over that frequency."""
+DECAY, FREQUENCY, APART = 0.5, 1.6, 1.5
+"""l and w of the first cosine of the start over that frequency, and the ratio of successive w."""
 
 
 @dataclasses.dataclass
@@ -118,7 +118,7 @@ class Equation:
             "time": SLOWEST / omega * ladder,
             "cosine": COSINE * omega**2 * cosines,
             "rate": DECAY * omega * cosines,
-            "frequency": FREQUENCY * omega * cosines * 1.5 ** np.arange(self.cosines),
+            "frequency": FREQUENCY * omega * cosines * APART ** -np.arange(self.cosines),
             "alpha": 1.0,
             "mass": scale.mass,
         }
@@ -147,6 +147,12 @@ class Equation:
     def least(self) -> dict[str, float]:
         """No memory is learned that is shorter than a time step: it would be white."""
         return {"time": self.time_step}
+
+    @property
+    def most(self) -> dict[str, float]:
+        """No memory is learned that turns by more than a radian a step: displacements over some
+        steps do not show it, and it would not come back."""
+        return {"frequency": 1 / self.time_step}
 
     @property
     def auxiliary(self) -> int:
@@ -201,7 +207,7 @@ class Equation:
         return {}
 
     def velocity(self, coefficients: Coefficients, state: State) -> Array:
-        return state.momentum / coefficients.mass
+        return (state.momentum - 0.5 * self.time_step * state.force) / coefficients.mass
 
     def free_motion(self, values: Values, kT: float, time: float) -> float:
         """That of free flight or of diffusion without memory, whichever is less."""

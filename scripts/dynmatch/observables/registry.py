@@ -81,7 +81,8 @@ MSD = Observable(
     samples="dynmatch.observables.msd.samples_of_msd",
     rows="dynmatch.summary.liquid.msd_rows",
     dynamic=True,
-    note="Motion of all sites together is taken out.",
+    note="Motion of all sites together is taken out. D is that of this box, without a correction "
+    "for its size (explanation/limits of the documentation).",
 )
 DIFFUSION = Observable(
     (),
@@ -182,6 +183,13 @@ LIQUID = Analysis(
             "density",
             "error",
             "dynmatch.observables.by_type.observe_bonded",
+        ),
+        "reorientation": Observable(
+            ("types", "order", "lag_ps"),
+            "correlation",
+            "error",
+            "dynmatch.observables.reorientation.observe_reorientation",
+            dynamic=True,
         ),
     },
     settings="dynmatch.settings.ObservableSettings",

@@ -40,7 +40,7 @@ def van_hove(
                 f"van_hove_lags: {lag:g} ps is not shorter than a replica, "
                 f"{(shortest - 1) * spacing:g} ps"
             )
-        counts = {}
+        counts: dict[tuple, np.ndarray] = {}
         for number, (replica, drift) in enumerate(zip(replicas, drifts, strict=True)):
             for block, moved in displacement_lengths(replica, drift, step, stride):
                 seen = np.bincount((moved / BIN).astype(int).ravel())

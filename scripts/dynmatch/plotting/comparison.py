@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from dynmatch.plotting import panels, style
 from dynmatch.plotting.style import MODELS
@@ -15,8 +14,8 @@ from dynmatch.plotting.tables import Results, models_in
 from dynmatch.summary.bars import BARS, Bar
 
 COLUMNS = 4
-HEIGHT, LETTER = 1.55, 0.065
-"""Of a row of panels and of a letter of the models' names below the last one, in."""
+HEIGHT, LINE = 1.6, 0.15
+"""Of a row of panels and of a line of the legend, in."""
 METRICS = {
     ("rdf", "mae"): r"RDF, $\langle|\Delta g|\rangle$",
     ("adf", "mae"): r"ADF, $\langle|\Delta P|\rangle$",
@@ -36,6 +35,8 @@ METRICS = {
 """Metrics that are drawn where a system has them, and their axis labels."""
 TARGETS = {"ratio": 1.0, "phi": 1.0, "psi": 1.0}
 """Values that are right, by metric, of those that are not 0."""
+NULL_HANDLE = Line2D([], [], color="0.3", linestyle="--", linewidth=0.8, label="null model")
+BAR_HANDLE = Line2D([], [], color=style.BAR_COLOR, linewidth=1.2, label="bar")
 BELOW = 0.5
 """The ordinate begins at this fraction of the smallest number."""
 
@@ -54,37 +55,36 @@ def comparison(results: Results) -> Figure:
     summary = results.tables["summary"]
     found = {quantity: over_seeds(summary, *quantity) for quantity in METRICS}
     found = {quantity: rows for quantity, rows in found.items() if len(rows)}
-    models = models_in(pd.concat(found.values()).reset_index())
+    shown = pd.concat(found.values()).reset_index()
+    models, several = models_in(shown), "mean" in set(shown["seed"])
     rows = math.ceil(len(found) / COLUMNS)
-    longest = max(len(MODELS[model].label) for model in models)
-    figure = style.new_figure(style.DOUBLE_COLUMN, 0.9 + LETTER * longest + HEIGHT * rows)
+    handles = [_marker(model) for model in models]
+    handles += [panels.floor_handle(results), NULL_HANDLE, BAR_HANDLE]
+    lines = math.ceil(len(handles) / COLUMNS)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 0.3 + LINE * lines + HEIGHT * rows)
     axes = figure.subplots(rows, min(COLUMNS, len(found)), squeeze=False).flatten()
     bars = [bar for some in BARS.values() for bar in some]
-    for number, (quantity, own) in enumerate(found.items()):
-        axis = axes[number]
+    for axis, (quantity, own) in zip(axes, found.items(), strict=False):
         for_it = [bar for bar in bars if (bar.observable, bar.metric) == quantity]
         _draw(axis, own, models, TARGETS.get(quantity[1], 0.0), for_it)
         axis.set_ylabel(METRICS[quantity])
-        axis.set_xticks(range(len(models)), [])
-        if number + COLUMNS >= len(found):
-            labels = [MODELS[model].label for model in models]
-            axis.set_xticks(range(len(models)), labels, rotation=90)
-            axis.set_xlabel("model")
+        axis.set_xticks([])
     for axis in axes[len(found) :]:
         axis.set_axis_off()
-    name = results.reference
-    handles = [
-        Patch(color="black", alpha=panels.BAND_ALPHA, lw=0, label=f"floor: {name} against {name}"),
-        Line2D([], [], color="0.3", linestyle="--", linewidth=0.8, label="null model"),
-        Line2D([], [], color=style.BAR_COLOR, linewidth=1.2, label="bar"),
-    ]
     figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=len(handles),
-        title="markers: mean over seeds ± 1 standard error",
+        ncols=COLUMNS,
+        title=f"markers: {'mean over seeds' if several else 'value'} ± 1 standard error",
     )
     return figure
+
+
+def _marker(model: str) -> Line2D:
+    """Legend entry of a model."""
+    look = MODELS[model]
+    shape = {"marker": look.marker, "markersize": 4, "linestyle": "none"}
+    return Line2D([], [], color=look.color, label=look.label, **shape)
 
 
 def _draw(axis: Axes, own: pd.DataFrame, models: list[str], target: float, bars: list[Bar]) -> None:

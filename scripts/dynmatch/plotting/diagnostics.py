@@ -34,8 +34,13 @@ def draw_history(axis: Axes, table: pd.DataFrame, column: str, faint: bool = Fal
 
 
 def draw_d0(axis: Axes, results: Results) -> None:
-    """The learned D0 = kB T alpha / gamma."""
-    draw_history(axis, results.tables["history"], "d0_nm2_per_ps")
+    """The learned D0 = kB T alpha / gamma, and how many updates were planned for each model."""
+    history = results.tables["history"]
+    draw_history(axis, history, "d0_nm2_per_ps")
+    for model, updates in results.planned.items():
+        axis.axvline(updates, color=MODELS[model].color, linewidth=1.0, linestyle=":", zorder=0.5)
+    last = max([*results.planned.values(), history["update"].max()])
+    axis.set(xlim=(0, 1.03 * last), xlabel=f"{UPDATE_LABEL}, planned dotted")
     axis.set_ylabel(r"$D_0$ (nm$^2$/ps)")
 
 

@@ -1,9 +1,10 @@
 """Figures of free energies: potential of mean force, tetrahedral order, neighbour geometry."""
 
+from string import ascii_lowercase
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from dynmatch.plotting import panels, style
@@ -20,21 +21,10 @@ FEW_CONTOURS = np.arange(1, 5)
 """Contour lines, in kB T, where several models share a panel."""
 
 
-def grid(curve: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ma.MaskedArray]:
-    """r (nm), cos theta and F (kJ/mol), shape (cos theta, r), masked where nothing was sampled."""
+def grid(curve: pd.DataFrame) -> pd.DataFrame:
+    """F (kJ/mol) over cos theta and r (nm), from the least distance that was sampled."""
     table = curve.pivot(index="cos_theta", columns="r_nm", values="mean")
-    table = table.dropna(axis="columns", how="all")
-    energy = np.ma.masked_invalid(table.to_numpy())
-    return table.columns.to_numpy(), table.index.to_numpy(), energy
-
-
-def draw_map(axis: Axes, results: Results, curve: pd.DataFrame) -> QuadMesh:
-    """F(r, cos theta) of one model with a contour line every kB T; grey where not sampled."""
-    r, angle, energy = grid(curve)
-    thermal = BOLTZMANN * results.temperature
-    mesh = panels.free_energy_map(axis, r, angle, energy, thermal, DEPTH, 1)
-    axis.set_xlabel(DISTANCE_LABEL)
-    return mesh
+    return table.dropna(axis="columns", how="all")
 
 
 def draw_contours(axis: Axes, results: Results) -> None:
@@ -42,8 +32,9 @@ def draw_contours(axis: Axes, results: Results) -> None:
     thermal = BOLTZMANN * results.temperature
     levels = thermal * FEW_CONTOURS
     for model, curve in results.curves("free_energy_r_theta").items():
-        r, angle, energy = grid(curve)
-        look = MODELS[model]
+        table, look = grid(curve), MODELS[model]
+        r, angle = table.columns.to_numpy(), table.index.to_numpy()
+        energy = np.ma.masked_invalid(table.to_numpy())
         axis.contour(
             r,
             angle,
@@ -63,9 +54,9 @@ def draw_contours(axis: Axes, results: Results) -> None:
 
 
 def free_energy(results: Results) -> Figure:
-    """w(r), F(q), and the maps F(r, cos theta) side by side with one colour bar."""
+    """w(r), F(q), the map F(r, cos theta) of the reference, and what models differ from it."""
     thermal = BOLTZMANN * results.temperature
-    figure = style.new_figure(style.DOUBLE_COLUMN, 4.7)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 5.0)
     upper, lower = figure.subfigures(2, 1)
     pmf, order = upper.subplots(1, 2)
     panels.curves(pmf, results, "pmf", "r_nm")
@@ -79,11 +70,11 @@ def free_energy(results: Results) -> Figure:
 
     models = results.curves("free_energy_r_theta")
     axes = lower.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
-    for letter, axis, (model, curve) in zip("cdefgh", axes, models.items(), strict=False):
-        mesh = draw_map(axis, results, curve)
-        axis.set_title(results.label(model).replace(", ", ",\n"), fontsize=7)
+    maps = [grid(curve) for curve in models.values()]
+    panels.free_energy_maps(lower, axes, maps, r"$F(r, \cos\theta)$", thermal, DEPTH, 1)
+    for letter, axis, model in zip(ascii_lowercase[2:], axes, models, strict=False):
+        axis.set_title(panels.map_title(results, model), fontsize=7)
+        axis.set_xlabel(DISTANCE_LABEL)
         style.letter(axis, letter)
     axes[0].set_ylabel(ANGLE_LABEL)
-    bar = lower.colorbar(mesh, ax=axes, extend="max", pad=0.01)
-    bar.set_label("$F(r, \\cos\\theta)$ (kJ/mol)\nlines every $k_\\mathrm{B}T$, grey: not sampled")
     return figure

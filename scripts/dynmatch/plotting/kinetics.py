@@ -1,6 +1,8 @@
 """Figures of the dynamics: mean squared displacement, autocorrelations, van Hove function."""
 
-from collections.abc import Callable
+import math
+from dataclasses import replace
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,8 @@ RATIO_TOLERANCE = 0.05
 """Half-width of the band that is drawn around a ratio of one."""
 RATIO_RANGE = (0.5, 1.6)
 """MSD ratios outside leave the panel, so that what happens near one stays legible."""
+COLUMNS = 3
+"""Panels beside each other in the figure of autocorrelations."""
 LEGEND_LINE = 0.15
 """Height of a line of the legend with the diffusion constants, in."""
 UNRELIABLE = {
@@ -85,6 +89,22 @@ def _reference_msd(results: Results) -> pd.DataFrame:
     return table[table["model"] == REFERENCE]
 
 
+def write_ratios(axis: Axes, results: Results) -> None:
+    """D over that of the reference with its standard error, in the upper left of an MSD's panel,
+    each in the colour of its model."""
+    axis.text(0.04, 0.95, f"$D/D$({results.reference})", transform=axis.transAxes, va="top")
+    for number, (model, ratio) in enumerate(_ratios_of_d(results).items(), 1):
+        axis.annotate(
+            f"{results.label(model)} {ratio}",
+            (0.04, 0.95),
+            xycoords="axes fraction",
+            xytext=(0, -9 * number),
+            textcoords="offset points",
+            va="top",
+            color=style.MODELS[model].color,
+        )
+
+
 def unreliable_handles(results: Results) -> list[Artist]:
     """Legend entry of the lags at which the reference's MSD is not known, if there are any."""
     if _reliable_lag(results) == _reference_msd(results)["lag_ps"].max():
@@ -95,9 +115,14 @@ def unreliable_handles(results: Results) -> list[Artist]:
 def msd(results: Results) -> Figure:
     """Mean squared displacement with the diffusion constants, and its ratio to the reference."""
     exponent, constants = _diffusion(results)
+    ratios = _ratios_of_d(results)
+    constants = {
+        model: f"{text}; {ratios[model]}" if model in ratios else text
+        for model, text in constants.items()
+    }
     figure, main, lower = panels.stacked_figure(3.4 + LEGEND_LINE * (len(constants) + 1))
     draw_msd(main, lower, results)
-    for line, text in zip(main.get_legend_handles_labels()[0], constants, strict=True):
+    for line, text in zip(main.get_legend_handles_labels()[0], constants.values(), strict=True):
         line.set_label(f"{line.get_label()}, {text}")
     figure.legend(
         handles=[
@@ -105,7 +130,10 @@ def msd(results: Results) -> Figure:
             panels.floor_handle(results),
             *unreliable_handles(results),
         ],
-        title=rf"$D$ ($10^{{{exponent}}}$ nm$^2$/ps) ± 1 s.e.",
+        title=(
+            rf"$D$ of this box ($10^{{{exponent}}}$ nm$^2$/ps); "
+            f"$D/D$({results.reference}); ± 1 s.e."
+        ),
         alignment="left",
         loc="outside upper center",
     )
@@ -113,15 +141,34 @@ def msd(results: Results) -> Figure:
     return figure
 
 
-def _diffusion(results: Results) -> tuple[int, list[str]]:
+def _diffusion(results: Results) -> tuple[int, dict[str, str]]:
     """A power of ten, and D with its standard error in units of it for every model."""
     models = results.curves("diffusion")
     exponent = int(np.floor(np.log10(models[REFERENCE]["mean"].item())))
     unit = 10.0**exponent
-    return exponent, [
-        f"{curve['mean'].item() / unit:.2f} ± {curve['error'].item() / unit:.2f}"
-        for curve in models.values()
-    ]
+    return exponent, {
+        model: f"{curve['mean'].item() / unit:.2f} ± {curve['error'].item() / unit:.2f}"
+        for model, curve in models.items()
+    }
+
+
+def _ratios_of_d(results: Results) -> dict[str, str]:
+    """D over that of the reference with its standard error for every model, as the summary has it:
+    relative errors add up as squares."""
+    models = results.curves("diffusion")
+    expected, uncertainty = _number(models.pop(REFERENCE))
+    ratios = {}
+    for model, curve in models.items():
+        value, error = _number(curve)
+        ratio = value / expected
+        ratios[model] = (
+            f"{ratio:.2f} ± {ratio * np.hypot(error / value, uncertainty / expected):.2f}"
+        )
+    return ratios
+
+
+def _number(curve: pd.DataFrame) -> tuple[float, float]:
+    return curve["mean"].item(), curve["error"].item()
 
 
 def draw_vacf(axis: Axes, results: Results) -> None:
@@ -162,17 +209,19 @@ def draw_scattering(axis: Axes, results: Results) -> None:
     axis.set(ylabel=r"$F_\mathrm{s}(k, t)$,  $k$ (nm$^{-1}$) on curves", ylim=(-0.03, 1.13))
 
 
-def _draw_scattering_differences(axis: Axes, results: Results) -> None:
-    """F_s less the reference's at every wave number, with the floor of each."""
-    models, floor = results.curves("scattering"), results.floor("scattering")
-    reference = dict(tuple(models.pop(REFERENCE).groupby("k_per_nm")))
-    axis.axhline(0, color="black", linewidth=0.6, zorder=1)
-    for _, at_k in floor.groupby("k_per_nm"):
-        panels.band(axis, at_k["lag_ps"], 0.0, at_k["error"].to_numpy(), "black")
-    for model, curve in models.items():
-        for k, at_k in curve.groupby("k_per_nm"):
-            difference = at_k["mean"] - panels.at_points(at_k, reference[k], "lag_ps")
-            panels.line(axis, model, at_k["lag_ps"], difference, at_k["error"])
+def _at_wave_number(results: Results, k: float) -> Results:
+    """The same with the scattering functions at one wave number, 1/nm, alone."""
+    table = results.tables["scattering"]
+    return replace(results, tables={"scattering": table[table["k_per_nm"] == k]})
+
+
+def _draw_scattering_at(axis: Axes, results: Results) -> None:
+    """F_s(k, t) at the one wave number that there is."""
+    panels.curves(axis, results, "scattering", "lag_ps")
+    _semilog(axis, results.curves("scattering")[REFERENCE])
+    (k,) = results.tables["scattering"]["k_per_nm"].unique()
+    axis.set_title(rf"$k$ = {k:g} nm$^{{-1}}$")
+    axis.set(ylabel=r"$F_\mathrm{s}(k, t)$", ylim=(-0.03, 1.13))
 
 
 def draw_survival(axis: Axes, results: Results) -> None:
@@ -188,30 +237,31 @@ def _semilog(axis: Axes, reference: pd.DataFrame) -> None:
 
 
 def autocorrelations(results: Results) -> Figure:
-    """Velocity autocorrelation, self-intermediate scattering and neighbour-shell survival, each
-    with its difference from the reference below it."""
-
-    def differences(name: str) -> Callable[[Axes, Results], None]:
-        return lambda axis, results: panels.differences(axis, results, name, "lag_ps")
-
+    """Self-intermediate scattering at each wave number, neighbour-shell survival and velocity
+    autocorrelation, each with its difference from the reference below it."""
+    numbers = sorted(results.tables["scattering"]["k_per_nm"].unique())
     draw = [
-        (draw_scattering, _draw_scattering_differences, r"$\Delta F_\mathrm{s}$"),
-        (draw_survival, differences("survival"), r"$\Delta$ survival"),
+        (_draw_scattering_at, "scattering", r"$\Delta F_\mathrm{s}$", _at_wave_number(results, k))
+        for k in numbers
     ]
+    draw.append((draw_survival, "survival", r"$\Delta$ survival", results))
     if len(results.tables["vacf"]):
-        draw.insert(0, (draw_vacf, differences("vacf"), r"$\Delta$ VACF"))
-    figure = style.new_figure(style.DOUBLE_COLUMN, 3.4)
-    cells = figure.add_gridspec(1, len(draw))
-    for letter, cell, (draw_panel, draw_difference, label) in zip("abc", cells, draw, strict=False):
+        draw.append((draw_vacf, "vacf", r"$\Delta$ VACF", results))
+    rows = math.ceil(len(draw) / COLUMNS)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 0.6 + 2.7 * rows)
+    cells = figure.add_gridspec(rows, COLUMNS)
+    for letter, cell, (draw_panel, name, label, shown) in zip(
+        ascii_lowercase, cells, draw, strict=False
+    ):
         main, lower = panels.stack(figure, cell)
-        draw_panel(main, results)
+        draw_panel(main, shown)
         panels.shade_window(main, results.window, text_y=0.94)
-        draw_difference(lower, results)
+        panels.differences(lower, shown, name, "lag_ps")
         panels.shade_window(lower, results.window)
         lower.set(xlabel=TIME_LABEL, ylabel=label)
         figure.align_ylabels([main, lower])
         style.letter(main, letter)
-    panels.legend_above(figure, main, panels.floor_handle(results))
+    panels.legend_above(figure, figure.axes[1], panels.floor_handle(results))
     return figure
 
 

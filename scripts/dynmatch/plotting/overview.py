@@ -16,6 +16,7 @@ def overview(results: Results) -> Figure:
     structure.draw_rdf(*rdf, results)
     structure.draw_profile(*adf, results, "adf")
     kinetics.draw_msd(*msd, results)
+    kinetics.write_ratios(msd[0], results)
     kinetics.draw_scattering(scattering, results)
     panels.shade_window(scattering, results.window, text_y=0.94)
     scattering.set_xlabel(kinetics.TIME_LABEL)

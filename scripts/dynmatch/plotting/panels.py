@@ -1,12 +1,13 @@
 """Pieces that several figures share: curves with bands, differences, the training window."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -19,6 +20,8 @@ from dynmatch.plotting.tables import Results
 BAND_ALPHA = 0.25
 ENTRY_LINE, ENTRY_LETTER = 0.45, 0.065
 """Width that the line of a legend's entry and each letter of its text need, in."""
+DIFFERENCE = 0.5
+"""Largest difference of two free energies that is told from larger ones, kB T."""
 BAND_NOTE = "lines: mean, bands: ± 1 standard error"
 """Title of legends: what line and band are."""
 
@@ -151,27 +154,57 @@ def tolerance(axis: Axes, centre: float, half_width: float, text: str) -> None:
     )
 
 
-def free_energy_map(
-    axis: Axes, x, y, energy: np.ma.MaskedArray, thermal: float, depth: int, step: int
-) -> QuadMesh:
-    """F (kJ/mol), shape (y, x), up to `depth` kB T above its minimum; grey where masked.
+def map_title(results: Results, model: str) -> str:
+    """Of the map of the reference, or of a model's difference from it, in two lines if need be."""
+    difference = "" if model == REFERENCE else f" - {results.reference}"
+    return results.label(model).replace(", ", ",\n") + difference
 
-    With a contour line every `step` kB T within; `thermal` is kB T in kJ/mol.
+
+def free_energy_maps(
+    figure: FigureBase,
+    axes: Sequence[Axes],
+    maps: Sequence[pd.DataFrame],
+    name: str,
+    thermal: float,
+    depth: int,
+    step: int,
+) -> None:
+    """F of the reference, the first of `maps`, and that of each model less it; grey: not sampled.
+
+    maps     kJ/mol, with the ordinate as index and the abscissa as columns
+    name     of F
+    thermal  kB T, kJ/mol
+    depth    kB T above its minimum up to which F is shown, with a contour line every `step` kB T,
+             on the differences as well
     """
-    axis.set_facecolor(style.UNSAMPLED_COLOR)
-    mesh = axis.pcolormesh(
-        x,
-        y,
-        energy,
-        cmap=style.FREE_ENERGY_MAP,
-        vmin=0,
-        vmax=depth * thermal,
-        shading="nearest",
-        rasterized=True,
-    )
+    first, *others = axes
+    reference = np.ma.masked_invalid(maps[0].to_numpy())
     levels = thermal * np.arange(step, depth, step)
-    axis.contour(x, y, energy, levels=levels, colors="white", linewidths=0.6)
-    return mesh
+    span = DIFFERENCE * thermal
+    for axis, table in zip(axes, maps, strict=True):
+        shown, colors, low, high = reference, style.FREE_ENERGY_MAP, 0, depth * thermal
+        if axis is not first:
+            own = np.ma.masked_invalid(table.reindex_like(maps[0]).to_numpy())
+            shown, colors, low, high = own - reference, style.DIFFERENCE_MAP, -span, span
+        axis.set_facecolor(style.UNSAMPLED_COLOR)
+        mesh = axis.pcolormesh(
+            maps[0].columns,
+            maps[0].index,
+            shown,
+            cmap=colors,
+            vmin=low,
+            vmax=high,
+            shading="nearest",
+            rasterized=True,
+        )
+        lines = {"colors": "white" if axis is first else "0.4", "linewidths": 0.5}
+        axis.contour(maps[0].columns, maps[0].index, reference, levels=levels, **lines)
+        if axis is first:
+            bar = figure.colorbar(mesh, ax=axis, extend="max", location="bottom")
+            bar.set_label(f"{name} (kJ/mol)")
+    if others:
+        bar = figure.colorbar(mesh, ax=others, extend="both", location="bottom", aspect=40)
+        bar.set_label(f"{name} of the model less that of the reference (kJ/mol)")
 
 
 def log_time(axis: Axes, first: float, last: float) -> None:

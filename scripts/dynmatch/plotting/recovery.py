@@ -37,7 +37,8 @@ def parameters(trained: pd.DataFrame, truth: Mapping[str, float]) -> pd.DataFram
     `trained` has the rows of model.yaml (`tables.collect`), `truth` true values by its columns. A
     single training has no standard error (NaN): the spread of the seeds shows it.
     """
-    learned = trained.melt(["model", "seed"], list(truth), "quantity").dropna(subset="value")
+    known = [name for name in QUANTITIES if name in truth]
+    learned = trained.melt(["model", "seed"], known, "quantity").dropna(subset="value")
     value = learned["value"].astype(float)
     return learned.assign(value=value, error=np.nan, truth=learned["quantity"].map(truth))
 
@@ -101,22 +102,25 @@ def draw_pmf_error(axis: Axes, results: Results) -> None:
     """Potential of mean force minus the true one, kB T, where the true g(r) > RDF_FLOOR."""
     thermal = BOLTZMANN * results.temperature
     models = results.curves("pmf")
-    truth = _compared(models.pop(REFERENCE), thermal)
+    truth, errors = _compared(models.pop(REFERENCE), thermal), {}
     panels.tolerance(axis, 0.0, PMF_TOLERANCE, f"±{PMF_TOLERANCE} " + r"$k_\mathrm{B}T$")
     panels.band(axis, truth["r_nm"], 0.0, truth["error"].to_numpy() / thermal, "black")
     for model, curve in models.items():
-        difference = curve["mean"] - panels.at_points(curve, truth, "r_nm")
-        panels.line(axis, model, curve["r_nm"], difference / thermal, curve["error"] / thermal)
+        difference = (curve["mean"] - panels.at_points(curve, truth, "r_nm")) / thermal
+        panels.line(axis, model, curve["r_nm"], difference, curve["error"] / thermal)
+        errors[model] = curve["r_nm"].to_numpy(), difference.to_numpy()
     axis.set(
         xlabel=DISTANCE_LABEL,
         ylabel=r"$w - w_\mathrm{truth}$ ($k_\mathrm{B}T$)",
         ylim=(-3 * PMF_TOLERANCE, 3 * PMF_TOLERANCE),
     )
+    for model, (r, difference) in errors.items():
+        panels.mark_leaving(axis, model, r, difference)
 
 
 def recovery(results: Results) -> Figure:
     """Learned parameters and potential of mean force against the truth."""
-    table = parameters(results.tables["model"], results.truth)
+    table = parameters(results.tables["model"], results.truth or {})
     quantities = [q for q in QUANTITIES if (table["quantity"] == q).any()]
     figure = style.new_figure(style.DOUBLE_COLUMN, 4.6)
     upper, lower = figure.subfigures(2, 1)

@@ -82,10 +82,13 @@ class Figure:
 FIGURES = {
     "overview": Figure(
         "dynmatch.plotting.overview.overview",
-        ("rdf", "adf", "msd", "scattering", "free_energy_r_theta", "history"),
-        "Overview: radial and angular distribution functions, mean squared displacement (MSD), "
-        "incoherent scattering functions and free energies of the reference and the models, and "
-        "the course of D0 = kB T alpha/gamma during training. Shaded: lags that the training saw.",
+        ("rdf", "adf", "msd", "diffusion", "scattering", "free_energy_r_theta", "history"),
+        "Overview: radial distribution function; distribution of cos(theta), theta the angle "
+        "between two neighbours within {observables[shell_cutoff]} nm; mean squared displacement "
+        "(MSD) with diffusion constants over that of the reference, D of this box; incoherent "
+        "scattering functions F_s(k, t); free energy of distance and angle, a contour line every "
+        "kB T; course of D0 = kB T alpha/gamma in the training, the planned number of updates "
+        "dotted. Shaded: lags that the training saw. Triangles: a curve leaves the panel.",
     ),
     "diagnostics": Figure(
         "dynmatch.plotting.diagnostics.diagnostics",
@@ -115,7 +118,8 @@ FIGURES = {
         "dynmatch.plotting.kinetics.msd",
         ("msd", "diffusion"),
         "Mean squared displacement, its ratio to that of the reference, and the diffusion "
-        "constants from fits to its long lags. {notes[msd]}",
+        "constants D from fits to its long lags, with their ratio to that of the reference. "
+        "Triangles: a curve leaves the panel. {notes[msd]}",
     ),
     "dynamics": Figure(
         "dynmatch.plotting.kinetics.dynamics",
@@ -138,9 +142,9 @@ FIGURES = {
     "autocorrelations": Figure(
         "dynmatch.plotting.kinetics.autocorrelations",
         ("vacf", "scattering", "survival"),
-        "Velocity autocorrelation (Langevin models), self-intermediate scattering functions "
-        "F_s(k, t), and survival of neighbours in the first shell, each with its difference from "
-        "the reference.",
+        "Self-intermediate scattering functions F_s(k, t), survival of neighbours in the first "
+        "shell, within {observables[shell_cutoff]} nm, and velocity autocorrelation (of models "
+        "that have velocities), each with its difference from the reference.",
     ),
     "van_hove": Figure(
         "dynmatch.plotting.kinetics.van_hove",
@@ -151,19 +155,22 @@ FIGURES = {
         "dynmatch.plotting.free_energy.free_energy",
         ("pmf", "free_energy_q", "free_energy_r_theta"),
         "Potential of mean force, free energy of the tetrahedral order parameter, and free energy "
-        "over distance and angle of neighbours.",
+        "F of distance and angle of neighbours: of the reference, and of each model less that, "
+        "each from its own minimum. Contour lines: F of the reference, every kB T. Grey: not "
+        "sampled. Colours end at 0.5 kB T.",
     ),
     "sites": Figure(
         "dynmatch.plotting.sites.sites",
-        ("rdf_by_type", "bonded"),
-        "",
+        ("rdf_by_type", "bonded", "reorientation"),
+        "RDF of each pair of types, distributions of bond lengths, angles and dihedrals, and "
+        "reorientation of bonds: C_1(t) and, dashed, C_2(t).",
         needs=(TYPES,),
     ),
     "recovery": Figure(
         "dynmatch.plotting.recovery.recovery",
         ("history", "model", "pmf"),
         "Learned friction, mass and D0 over the true values in the course of the training, and the "
-        "potential of mean force beside the true one.",
+        "potential of mean force beside the true one. Triangles: a curve leaves the panel.",
         needs=(TRUTH,),
     ),
     "comparison": Figure(
@@ -173,14 +180,16 @@ FIGURES = {
         "perfect model would show because samples are finite, from the part of the reference that "
         "models are trained on against the part that they are compared with. Dashed: a null model, "
         "without structure or, in the dynamics, one free particle with the reference's velocities "
-        "and diffusion constant. Green: the bar that a model has to come below.",
+        "and diffusion constant. Green: the bar that a model has to come below. D is that of this "
+        "box, for the reference and the models alike.",
         sampling=False,
     ),
     "ramachandran": Figure(
         "dynmatch.plotting.torsions.ramachandran",
         ("ramachandran",),
-        "Free energy of the torsions phi and psi of the reference and of each model; contour lines "
-        "every 2 kB T, grey: not sampled.",
+        "Free energy F of the torsions phi and psi of the reference, and of each model less that, "
+        "each from its own minimum. Contour lines: F of the reference, every 2 kB T. Grey: not "
+        "sampled. Colours end at 0.5 kB T.",
     ),
     "torsions": Figure(
         "dynmatch.plotting.torsions.torsions",
@@ -196,6 +205,10 @@ FIGURES = {
     ),
 }
 """Name of a figure -> what it is."""
+
+
+OPENING = ("overview", "torsions")
+"""Figures that a report opens with, where a system has them."""
 
 
 def figures_of(analysis: Analysis, has: Collection[str]) -> list[str]:

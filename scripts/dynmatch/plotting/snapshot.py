@@ -131,11 +131,17 @@ def view(x: np.ndarray) -> np.ndarray:
     return x @ np.stack([right, up, np.cross(right, up)], 1)
 
 
-def _outline(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 12 edges of the box as seen, (12, 2, 2), and which of them end in its rear corner."""
+def corners_and_edges(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 8 corners (8, 3) of the box, nm, and its 12 edges as pairs of them."""
     corners = np.stack(np.unravel_index(np.arange(8), (2, 2, 2)), 1)
     ends = np.array([(i, i + step) for step in (1, 2, 4) for i in range(8) if not i & step])
-    seen = view((corners - 0.5) @ matrix(box))
+    return corners @ matrix(box), ends
+
+
+def _outline(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 12 edges of the box as seen, (12, 2, 2), and which of them end in its rear corner."""
+    corners, ends = corners_and_edges(box)
+    seen = view(corners - matrix(box).sum(0) / 2)
     return seen[ends][:, :, :2], (ends == np.argmin(seen[:, 2])).any(1)
 
 

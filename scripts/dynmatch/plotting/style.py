@@ -29,7 +29,7 @@ BAR_COLOR = "#2e7d3c"
 WARNING_COLOR = "#c00000"
 WARNING_LETTER, WARNING_LINE = 0.056, 0.13
 """Width of a letter and height of a line of a warning, in."""
-FREE_ENERGY_MAP = "mako"
+FREE_ENERGY_MAP, DIFFERENCE_MAP = "mako", "vlag"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Results:
     cutoff       nm, range of the pair term, None for a molecule by itself
     reference    what the reference is called in legends
     truth        true parameters by the names of model.yaml, None where they are not known
+    planned      updates of the training of each trained model, as the config has them
     verdicts     of the summary, by the names of the trained models
     """
 
@@ -36,6 +37,7 @@ class Results:
     cutoff: float | None
     reference: str = "AA"
     truth: Mapping[str, float] | None = None
+    planned: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -1,9 +1,9 @@
 """Figures of a molecule's torsions: Ramachandran maps, free energies, populations and kinetics."""
 
+from string import ascii_lowercase
+
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from dynmatch.observables.torsions import BASINS
@@ -36,27 +36,21 @@ WITHIN = {"phi": 2.0, "psi": 1.3}
 
 
 def ramachandran(results: Results) -> Figure:
-    """F(phi, psi) of the reference and of every model, side by side, with one colour bar."""
+    """F(phi, psi) of the reference, and what that of every model differs from it."""
     models = results.curves("ramachandran")
-    figure = style.new_figure(style.DOUBLE_COLUMN, 2.6)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 3.2)
     axes = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
-    for letter, axis, (model, curve) in zip("abcdefgh", axes, models.items(), strict=False):
-        mesh = _draw_map(axis, results, curve)
-        axis.set_title(panels.label(results, model, curve))
+    maps = [
+        curve.pivot(index="psi_deg", columns="phi_deg", values="mean") for curve in models.values()
+    ]
+    thermal = BOLTZMANN * results.temperature
+    panels.free_energy_maps(figure, axes, maps, r"$F(\phi, \psi)$", thermal, DEPTH, 2)
+    for letter, axis, model in zip(ascii_lowercase, axes, models, strict=False):
+        axis.set(xlabel=r"$\phi$ (degrees)", xticks=TICKS, yticks=TICKS, aspect="equal")
+        axis.set_title(panels.map_title(results, model))
         style.letter(axis, letter)
     axes[0].set_ylabel(r"$\psi$ (degrees)")
-    bar = figure.colorbar(mesh, ax=axes, extend="max", pad=0.01)
-    bar.set_label("$F(\\phi, \\psi)$ (kJ/mol)\nlines every 2 $k_\\mathrm{B}T$, grey: not sampled")
     return figure
-
-
-def _draw_map(axis: Axes, results: Results, curve: pd.DataFrame) -> QuadMesh:
-    table = curve.pivot(index="psi_deg", columns="phi_deg", values="mean")
-    energy = np.ma.masked_invalid(table.to_numpy())
-    thermal = BOLTZMANN * results.temperature
-    mesh = panels.free_energy_map(axis, table.columns, table.index, energy, thermal, DEPTH, 2)
-    axis.set(xlabel=r"$\phi$ (degrees)", xticks=TICKS, yticks=TICKS, aspect="equal")
-    return mesh
 
 
 def torsions(results: Results) -> Figure:

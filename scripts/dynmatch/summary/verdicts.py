@@ -13,6 +13,7 @@ SHOWN = {
     ("msd", "log_rmse 10-200 ps"): "MSD",
     ("rdf", "mae"): "RDF",
     ("adf", "mae"): "ADF",
+    ("tetrahedral", "mae"): "P(q)",
     ("vacf", "mae"): "VACF",
     ("fes", "jsd"): "F(phi, psi)",
     ("timescale_ratio", "phi"): "time of phi",

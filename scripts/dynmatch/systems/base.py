@@ -49,6 +49,8 @@ class System:
     Functions of a system in the completed config:
 
     sites          number of its sites, None where the trajectory alone tells it
+    seconds        of one core that its reference and what is made of it take, see `systems.costs`;
+                   None where that is not known
     edge           edge of its cubic box, nm; infinity where the config does not tell it
     mapping        what its sites are, for the record of its models
     found          the section with its files, where it has patterns of their paths; raises
@@ -68,6 +70,7 @@ class System:
     several_types: bool = False
     no_forces: str = ""
     sites: Callable[[Section], int | None] = _unknown
+    seconds: Callable[[Section], float | None] = _unknown
     edge: Callable[[Section], float] = _unbounded
     mapping: Callable[[Section], str | list[dict]] = _as_they_are
     found: Callable[[Section], Section] = _as_it_is

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, validators
@@ -99,7 +100,7 @@ def resolve(subschema: Mapping, whole: Mapping) -> Mapping:
     return whole["$defs"][subschema["$ref"].removeprefix("#/$defs/")]
 
 
-def filled(value, subschema: Mapping, validator):
+def filled(value: Any, subschema: Mapping, validator) -> Any:
     """A copy of `value` with defaults filled in and each number of the type its schema names."""
     subschema = resolve(subschema, validator.schema)
     if "if" in subschema:

@@ -42,6 +42,7 @@ class Equation:
     carried: ClassVar[tuple[str, ...]] = ("gamma",)
     moving: ClassVar[tuple[str, ...]] = ("position",)
     least: ClassVar[dict[str, float]] = {}
+    most: ClassVar[dict[str, float]] = {}
 
     time_step: float
 

@@ -1,7 +1,9 @@
 """A molecule in a solvent, as the workflow knows it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from dynmatch.systems import costs
 from dynmatch.systems.base import Section, System
 from dynmatch.systems.paths import with_files
 
@@ -11,6 +13,17 @@ KEYS_OF_OWN = ("topology", "trajectories", "frame_spacing", "sites")
 
 def sites(system: Section) -> int:
     return len(system["reference"]["sites"])
+
+
+def seconds(system: Section) -> float | None:
+    """By the atoms that its PDB file counts, where it is simulated and the file is there."""
+    reference = system["reference"]
+    path = Path(reference["topology"])
+    if "length" not in reference or not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    atoms = sum(line.startswith(("ATOM", "HETATM")) for line in lines)
+    return costs.of_reference(reference, atoms) + costs.of_projection(reference, atoms)
 
 
 def mapping(system: Section) -> list[dict]:
@@ -43,6 +56,7 @@ CARD = System(
     classifier="torsions",
     no_forces="the reference of a molecule is kept without forces",
     sites=sites,
+    seconds=seconds,
     mapping=mapping,
     found=found,
     conflicts=conflicts,

@@ -8,6 +8,7 @@ import numpy as np
 
 from dynmatch.settings import TrainingSettings
 from dynmatch.sites.box import heights, volume
+from dynmatch.systems import costs
 from dynmatch.systems.trajectory.survey import Survey
 
 FASTEST = {"bd": 0.005, "ld": 0.01}
@@ -22,11 +23,6 @@ LONGEST_CUTOFF = 1.2
 """nm"""
 SITES_OF_WINDOWS = 512
 """In all windows of an update, as in water: their noise is as small."""
-TRAINING_RATE, VALIDATION_RATE, CLASSIFIER_RATE = 0.45e6, 0.9e6, 20e3
-"""Of water on one core: atom-steps a second of a training and of a simulation, and sites of the
-reference's windows a second in a training."""
-WATER_NEIGHBOURS = 12.7
-"""Within the range of its three-body term."""
 
 
 def values(found: Survey) -> dict[str, Any]:
@@ -52,6 +48,7 @@ def values(found: Survey) -> dict[str, Any]:
         "potential": {
             "cutoff": cutoff,
             "three_body_cutoff": _down(min(1.3 * shell, cutoff), 0.01),
+            "hidden": [],
         },
         "training": {
             "lags": [lag],
@@ -79,19 +76,11 @@ def values(found: Survey) -> dict[str, Any]:
 
 def minutes(found: Survey, system: Mapping[str, Any], dynamics: str) -> tuple[float, float]:
     """Minutes of one training and one validation on one core, within a factor of two or so."""
-    validation, sites = system["validation"], found.trajectory.n_sites
-    training = TrainingSettings.of(system["training"]).of_dynamics(dynamics)
-    time_step = getattr(training, dynamics).time_step
-    window = sum(training.lags) + training.smoothing
-    reach = system["potential"]["three_body_cutoff"]
+    sites = found.trajectory.n_sites
     density = sites / volume(found.trajectory.box)
-    # of forces and of the classifier, over those of water
-    near = 4 / 3 * math.pi * reach**3 * density / WATER_NEIGHBOURS
-    moved = training.windows * window / time_step * sites * near / TRAINING_RATE
-    judged = training.aa_windows * sites * near / CLASSIFIER_RATE
-    length = validation["length"] + validation["equilibration"]
-    steps = validation["replicas"] * validation["copies"] ** 3 * length / time_step
-    return training.updates * (moved + judged) / 60, steps * sites * near / VALIDATION_RATE / 60
+    time_step = getattr(TrainingSettings.of(system["training"]), dynamics).time_step
+    training = costs.of_training(system, dynamics, sites, density)
+    return training / 60, costs.of_validation(system, time_step, sites, density) / 60
 
 
 def gigabytes(found: Survey, system: Mapping[str, Any]) -> tuple[float, float]:

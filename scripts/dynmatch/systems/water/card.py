@@ -2,16 +2,24 @@
 
 from collections.abc import Iterator
 
-from dynmatch.systems import liquid
+from dynmatch.systems import costs, liquid
 from dynmatch.systems.base import Section, System
 from dynmatch.units import AMU_PER_NM3
 
 MASS = 18.01528
 """Of a molecule, amu."""
+ATOMS = {"tip4pew": 4, "tip4pfb": 4, "opc": 4, "tip5p": 5}
+"""Of a molecule, where there are not three."""
 
 
 def sites(system: Section) -> int:
     return system["reference"]["molecules"]
+
+
+def seconds(system: Section) -> float:
+    reference = system["reference"]
+    atoms = ATOMS.get(reference["water_model"], 3) * sites(system)
+    return costs.of_reference(reference, atoms) + costs.of_projection(reference, atoms)
 
 
 def edge(system: Section) -> float:
@@ -31,6 +39,7 @@ CARD = System(
     classifier="neighbours",
     box_of_atoms=True,
     sites=sites,
+    seconds=seconds,
     edge=edge,
     conflicts=conflicts,
 )
