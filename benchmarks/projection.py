@@ -1,6 +1,8 @@
 """Projection of a large file of water against MDTraj's and MDAnalysis's own loops, from files to
 centres of mass: topologies are read anew each time."""
 
+import resource
+import sys
 import tempfile
 import time
 import warnings
@@ -24,7 +26,7 @@ MEMORY = 2000.0
 SHAPE = np.array([[0.0, 0.0, 0.0], [0.0957, 0.0, 0.0], [-0.024, 0.0927, 0.0]])
 
 
-def make_files(folder: Path) -> tuple[Path, Path]:
+def make_files(folder: Path, frames: int = FRAMES) -> tuple[Path, Path]:
     """A GRO and an XTC file of water that walks at random, wrapped atom by atom."""
     rng = np.random.default_rng(1)
     topology = mdtraj.Topology()
@@ -39,7 +41,7 @@ def make_files(folder: Path) -> tuple[Path, Path]:
     gro, xtc = folder / "water.gro", folder / "water.xtc"
     box = np.full((1, 3), EDGE), np.full((1, 3), 90.0)
     with mdtraj.formats.XTCTrajectoryFile(str(xtc), "w") as file:
-        for number in range(FRAMES):
+        for number in range(frames):
             centres = centres + rng.normal(0, 0.01, centres.shape)
             x = np.mod((centres[:, None] + SHAPE).reshape(1, -1, 3), EDGE).astype(np.float32)
             file.write(
@@ -126,3 +128,26 @@ def compare() -> list[Row]:
             )
         rows.append(row("projection, peak memory", size, 1, memory, MEMORY, "limit", "MB", GOAL))
     return rows
+
+
+def _size(frames: int) -> None:
+    """Print what a file of so many frames, 380 kB each, takes from topology to projected.h5."""
+    from dynmatch.sites.trajectory import write
+    from dynmatch.systems.trajectory.projection import project_own
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        gro, xtc = make_files(folder, frames)
+
+        def project():
+            write(folder / "projected.h5", project_own(gro, [xtc], 0.1, 300.0))
+
+        duration = seconds(project)
+        print(f"{3 * MOLECULES} atoms x {frames} frames, {xtc.stat().st_size / 1e9:.2f} GB")
+    # of Linux, in kB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(f"{frames / duration:.3g} frames/s, {peak:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    _size(int(sys.argv[1]))

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import jax
@@ -167,6 +168,8 @@ def _is_of(value: Any, kind: Any) -> bool:
     """Whether a field of a frozen form is of its annotated type: numbers, text, forms, and tuples
     of these."""
     inner = get_args(kind)
+    if get_origin(kind) is UnionType:
+        return any(_is_of(value, each) for each in inner)
     if get_origin(kind) is tuple and inner:
         if not isinstance(value, tuple):
             return False

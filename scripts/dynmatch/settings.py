@@ -94,6 +94,7 @@ class Rates(Settings):
     pair: float = 0.0002
     radial: float = 0.0002
     network: float = 0.00003
+    bonded: float = 0.0002
     dynamics: float = 0.2
 
 
@@ -171,11 +172,12 @@ class TrainingSettings(Settings):
 @dataclass(frozen=True)
 class ForceMatchingRates(Settings):
     """`baselines.rates`, of Adam: the pair term's coefficients, the radial functions of the
-    three-body term, and its network."""
+    three-body term, its network, and coefficients of bonded terms."""
 
     pair: float = 0.03
     radial: float = 0.03
     network: float = 0.015
+    bonded: float = 0.03
 
 
 @dataclass(frozen=True)

@@ -97,15 +97,16 @@ def test_diffusion_and_shells_of_a_known_walk(folder, tmp_path, capsys, monkeypa
 
 
 def test_mapping_files_of_votca_and_pycgtool(folder):
-    (votca,) = read_mapping(folder / "molecule.xml")
+    (votca,) = read_mapping(folder / "molecule.xml")["molecules"]
     assert votca["select"] == "resname MOH"
     assert votca["sites"][0] == {
         "name": "A",
         "atoms": ["1:MOH:H1", "1:MOH:C"],
         "weights": [1.008, 12.011],
     }
-    assert "weights" not in votca["sites"][1], "equal weights: the centre of mass"
-    (pycgtool,) = read_mapping(folder / "molecule.map")
+    # in VOTCA, equal weights make the geometric centre
+    assert votca["sites"][1]["weights"] == [1.0, 1.0]
+    (pycgtool,) = read_mapping(folder / "molecule.map")["molecules"]
     assert [site["atoms"] for site in pycgtool["sites"]] == [["H1", "C"], ["O", "H2"]]
     assert votca["bonds"] == pycgtool["bonds"] == [[0, 1]]
 

@@ -122,7 +122,7 @@ def with_velocities(liquids):
 
 def assert_the_same_velocities(run: SiteTrajectory, ours: SiteTrajectory) -> None:
     """The normalised VACF to 0.6 ps, which swings, within 2 sigma (root mean square over its lags,
-    as g(r) above), and kT/m, of which ours is 1 % low at this time step, within 3 %."""
+    as g(r) above), and kT/m, of which that of velocities on the step is 1 % low, within 3 %."""
     found, wanted = (vacf(each, 0.6) for each in (run, ours))
     assert wanted["vacf"].min() < -0.2
     difference = (found["vacf"] - wanted["vacf"])[1:]

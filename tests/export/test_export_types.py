@@ -16,7 +16,7 @@ from dynmatch.errors import DynmatchError
 from dynmatch.export import lammps, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.model import Model
-from dynmatch.potentials.bonded import Kind
+from dynmatch.potentials.bonded import Kind, Spline
 from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -49,10 +49,14 @@ BOX = np.full(3, EDGE)
 SITES = 27
 CHAIN = ((0, 1), (1, 2), (2, 3), (3, 4))
 KINDS = (
-    Kind(("A", "B"), (0.4, 900.0)),
-    Kind(("A", "B", "A"), (-0.3, 12.0)),
+    Kind(("A", "B"), (0.4, 900.0), Spline(0.35, 0.5, 6, 2.5)),
+    Kind(("A", "B", "A"), (-0.3, 12.0), Spline(-0.8, 0.6, 7, 2.5)),
     Kind(("B", "A", "B"), (-0.1, 9.0)),
-    Kind(("A", "B", "A", "B"), (1.0, -2, 3, 4, 5, 6, -7, 8)),
+    Kind(
+        ("A", "B", "A", "B"),
+        (1.0, -2, 3, 4, 5, 6, -7, 8),
+        Spline(-np.pi, np.pi, 9, 2.5, periodic=True),
+    ),
 )
 TOPOLOGY = SiteTopology(tuple("AB" * 13 + "A"), (0,) * 5 + tuple(range(1, 23)), ("M",) * 23, CHAIN)
 
@@ -132,12 +136,12 @@ def linear(kind="ld") -> Model:
     )
 
 
-def folded() -> SiteTrajectory:
-    """64 sites, five of them a folded chain: LAMMPS wants the third site of an angle or dihedral
-    within half the box."""
-    chain = (0, 1, 5, 21, 22)
+def folded(length: int = 5) -> SiteTrajectory:
+    """64 sites, five or fewer of them a folded chain: LAMMPS wants the third site of an angle or
+    dihedral within half the box."""
+    chain = (0, 1, 5, 21, 22)[:length]
     names = list("AB" * 32)
-    for site, name in zip(chain, "ABABA", strict=True):
+    for site, name in zip(chain, "ABABA", strict=False):
         names[site] = name
     residues = [0 if site in chain else site for site in range(64)]
     kept = list(dict.fromkeys(residues))
@@ -199,11 +203,32 @@ def test_a_network_of_several_types_is_not_written_for_lammps(tmp_path, start):
         lammps.write(tmp_path, trained(), start, "test")
 
 
+def test_openmm_has_our_energy_and_forces_by_formulas_alone(tmp_path):
+    """From the XML file, of linear terms and molecules of four sites: to 1e-3 of the root mean
+    square force, for our own table of the pair term, and of the bonded sites alone."""
+    model, start = linear(), folded(4)
+    openmm_files.write(tmp_path, model, start, "test")
+    assert "from dynmatch" not in (tmp_path / "run_openmm.py").read_text()
+    system = openmm.XmlSerializer.deserialize((tmp_path / "system.xml").read_text())
+    platform = openmm.Platform.getPlatform("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(start.positions[0].astype(float))
+    state = context.getState(energy=True, forces=True)
+    energy, ours = Calculator(model, start.box, start.topology)(start.positions[0])
+    assert state.getPotentialEnergy()._value == pytest.approx(energy, rel=1e-3)
+    off = state.getForces(asNumpy=True)._value - ours
+    size = np.sqrt(np.mean(ours**2))
+    for some in (np.arange(64), np.unique(start.topology.bonds)):
+        assert np.sqrt(np.mean(off[some] ** 2)) < 1e-3 * size
+
+
 @pytest.mark.parametrize("kind", DYNAMICS)
 def test_openmm_computes_what_it_has_no_formula_for(tmp_path, start, kind):
-    openmm_files.write(tmp_path, trained(kind), start, "test")
-    assert not (tmp_path / "system.xml").exists()
-    assert "openmm_system.system" in (tmp_path / "run_openmm.py").read_text()
+    """Networks, and molecules whose ends see each other."""
+    for model, frame in ((trained(kind), start), (linear(kind), folded())):
+        openmm_files.write(tmp_path, model, frame, "test")
+        assert not (tmp_path / "system.xml").exists()
+        assert "openmm_system.system" in (tmp_path / "run_openmm.py").read_text()
 
 
 def test_sites_that_are_not_named_are_refused(start, kept):

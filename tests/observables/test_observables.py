@@ -455,6 +455,7 @@ def test_one_reference_and_several_replicas_take_the_same_code(replicas):
         "free_energy_r_theta": "r_nm,cos_theta,f_kj_per_mol,error_kj_per_mol",
         "rdf_by_type": "types,r_nm,rdf,error",
         "bonded": "types,coordinate,value,density,error",
+        "reorientation": "types,order,lag_ps,correlation,error",
     }
     assert {5.0, 7.5} <= set(tables["msd"].lag_ps)
     assert np.allclose(samples["rdf"].mean(axis=0), tables["rdf"].rdf)

@@ -67,6 +67,7 @@ UNIT = re.compile(
     r"\((nm|ps|degrees|amu|amu/ps|kJ/mol|cm\$\^\{-1\}\$|ps\$\^\{-1\}\$|ps\$\^\{-2\}\$|nm\$\^2\$|nm\$\^2\$/ps|nm\$\^\{-1\}\$|\$k_\\mathrm\{B\}T\$)\)"
 )
 DIMENSIONLESS = {
+    "$C_1$, dashed $C_2$",
     r"$g(r)$",
     r"$\Delta g(r)$",
     r"$\cos\theta$",
@@ -145,6 +146,12 @@ def observables(model: str, seed: int) -> dict[str, pd.DataFrame]:
             np.repeat(["r_nm", "cos_theta"], 50),
             np.tile(cosines, 2),
             np.full(100, 0.5),
+        ),
+        "reorientation": (
+            np.repeat(["A-B", "A-B"], len(t)),
+            np.repeat([1, 2], len(t)),
+            np.tile(t, 2),
+            np.concatenate([np.exp(-t / 9), np.exp(-t / 3)]),
         ),
         "ramachandran": (phi, psi, np.where(phi < 0, THERMAL * (2 - np.cos(turn)), np.nan)),
         "torsion_free_energy": (
@@ -505,6 +512,14 @@ def test_memory_kernels_are_drawn_with_their_limit(drawn):
     assert {line.get_ydata()[0] for line in limits} == {friction}
     texts = [text.get_text() for text in drawn["memory_kernel"].legends[0].get_texts()]
     assert texts == ["GLE, white part 2, 2 ps$^{-1}$", "Markovian limit"]
+
+
+def test_a_known_kernel_is_drawn_behind_the_learned_ones(results):
+    figure = memory.memory_kernel(replace(results, truth=TRUTH | MEMORY))
+    in_time, in_frequency = (axis.get_lines()[0] for axis in figure.axes)
+    assert in_time.get_label() == "truth, white part 2 ps$^{-1}$"
+    assert in_time.get_ydata()[0] == pytest.approx(40 + 20 + 180)
+    assert in_frequency.get_ydata()[0] == pytest.approx(25.8)
 
 
 def test_kernels_of_types_have_panels_of_their_own(results):

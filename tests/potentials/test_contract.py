@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from dynmatch.errors import DynmatchError
 from dynmatch.potentials import registry
 from dynmatch.potentials.base import Term
-from dynmatch.potentials.bonded import Kind
+from dynmatch.potentials.bonded import Kind, Spline
 from dynmatch.potentials.sum import Potential, of_record
 from dynmatch.settings import ForceMatchingRates, Rates
 from dynmatch.sites.topology import SiteTopology
@@ -74,10 +74,14 @@ def _three_body() -> Example:
 def _bonded() -> Example:
     form = registry.form_of("bonded")(
         (
-            Kind(("A", "B"), (0.2, 900.0)),
-            Kind(("A", "B", "A"), (-0.3, 12.0)),
+            Kind(("A", "B"), (0.2, 900.0), Spline(0.15, 0.25, 5, 2.5)),
+            Kind(("A", "B", "A"), (-0.3, 12.0), Spline(-0.9, 0.5, 6, 2.5)),
             Kind(("B", "A", "B"), (-0.2, 15.0)),
-            Kind(("A", "B", "A", "B"), (1.0, -2, 3, 4, 5, 6, -7, 8)),
+            Kind(
+                ("A", "B", "A", "B"),
+                (1.0, -2, 3, 4, 5, 6, -7, 8),
+                Spline(-np.pi, np.pi, 6, 2.5, periodic=True),
+            ),
         )
     )
     bonds = [(first + k, first + k + 1) for first in (0, 4) for k in range(3)]

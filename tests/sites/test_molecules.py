@@ -6,6 +6,7 @@ import pytest
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.mapping import map_sites, site_bonds, site_topology
+from dynmatch.sites.molecules import bonds_of
 
 MOLECULES = 27
 SITES = [
@@ -52,7 +53,8 @@ def test_hexane_on_three_sites(bonds, molecule):
     np.testing.assert_allclose(
         [site.mass for site in sites][:3], np.dot([[2, 5], [2, 4], [2, 5]], [C, H]), rtol=1e-4
     )
-    made = site_topology(topology, sites, site_bonds(topology, sites))
+    bonds = site_bonds(topology, sites, bonds_of(topology, [molecule], "reference"))
+    made = site_topology(topology, sites, bonds)
     assert len(made.bonds) == 2 * MOLECULES
     assert set(map(len, made.molecules)) == {3}
     for number, molecule in enumerate(made.molecules):
@@ -67,9 +69,11 @@ def test_atoms_are_named_where_names_are_unique():
         for name in ("C", "H1", "H2", "H3", "O", "HO"):
             topology.add_atom(name, mdtraj.element.get_by_symbol(name[0]), residue)
     named = [{"name": "ME", "atoms": ["C", "H1", "H2", "H3"]}, {"name": "OH", "atoms": ["O", "HO"]}]
-    sites = map_sites(topology, [], molecules=[definition(size=6, sites=named, bonds=[[0, 1]])])
+    molecules = [definition(size=6, sites=named, bonds=[[0, 1]])]
+    sites = map_sites(topology, [], molecules=molecules)
     assert [site.atoms.tolist() for site in sites[2:4]] == [[6, 7, 8, 9], [10, 11]]
-    assert site_bonds(topology, sites) == [(0, 1), (2, 3), (4, 5), (6, 7)]
+    more = bonds_of(topology, molecules, "reference")
+    assert site_bonds(topology, sites, more) == [(0, 1), (2, 3), (4, 5), (6, 7)]
 
 
 MISTAKES = {
@@ -94,5 +98,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("molecule", "expected"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_names_its_key(molecule, expected):
+    topology = hexanes(True)
     with pytest.raises(DynmatchError, match=expected):
-        map_sites(hexanes(True), [], molecules=[molecule])
+        map_sites(topology, [], molecules=[molecule])
+        bonds_of(topology, [molecule], "reference")

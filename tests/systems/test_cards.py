@@ -1,7 +1,9 @@
 """What each kind of system says of itself, on configs as they are shipped."""
 
+import numpy as np
 import pytest
 
+from dynmatch.dynamics.kernel import Kernel
 from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
 from dynmatch.systems.base import System
@@ -77,3 +79,11 @@ def test_the_truth_is_known_of_known_fluids_alone():
     }
     for kind in ("water", "molecule", "trajectory"):
         assert card_of(kind).truth(shipped(kind)) is None
+
+
+def test_a_known_memory_has_the_friction_that_is_its_integral():
+    system = load(ROOT / "presets" / "known.yaml")["systems"]["known_gle"]
+    truth = card_of("known").truth(system)
+    friction = Kernel.of_columns(truth).spectrum(np.zeros(1))[0] * truth["mass_amu"]
+    assert friction == pytest.approx(truth["gamma_over_alpha"], rel=1e-12)
+    assert friction > 2 * truth["white_friction_amu_per_ps"]

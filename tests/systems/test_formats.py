@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import gsd.hoomd
 import mdtraj
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from tests.systems.test_own_trajectory import (
     MOLECULES,
     OBLIQUE,
     SPACING,
+    in_a_crystal,
     project,
     trajectory,
 )
@@ -125,6 +127,54 @@ def test_the_three_kinds_of_boxes_in_dcd_files(kind, tmp_path):
     sites = project(tmp_path, "run.dcd", sites=[])
     np.testing.assert_allclose(boxes.matrix(sites.box), boxes.matrix(OBLIQUE), atol=2e-5)
     np.testing.assert_allclose(sites.positions - sites.positions[0], walk, atol=2e-5)
+
+
+def write_gsd(path, frames, bonds=()) -> None:
+    """By HOOMD's own library: positions about the middle of the box, edges and tilts."""
+    (x, _, _), (xy, y, _), (xz, yz, z) = 10 * frames.unitcell_vectors[0]
+    with gsd.hoomd.open(str(path), "w") as file:
+        for number, positions in enumerate(frames.xyz):
+            frame = gsd.hoomd.Frame()
+            frame.configuration.step = 100 * number
+            frame.configuration.box = [x, y, z, xy / y, xz / z, yz / z]
+            frame.particles.N = frames.n_atoms
+            frame.particles.position = 10 * positions - 5 * frames.unitcell_vectors[0].sum(0)
+            frame.particles.types = ["H1", "C", "O", "H2"]
+            frame.particles.typeid = np.arange(frames.n_atoms) % 4
+            frame.particles.mass = np.tile([1.0, 12.0, 16.0, 1.0], frames.n_atoms // 4)
+            frame.bonds.N, frame.bonds.group = len(bonds), bonds
+            frame.bonds.typeid, frame.bonds.types = np.zeros(len(bonds), int), ["b"]
+            file.append(frame)
+
+
+def test_hoomd_files_in_oblique_boxes(tmp_path):
+    """HOOMD's tilts are no cosines; molecules are what bonds hold together."""
+    frames, walk = crystal(OBLIQUE)
+    bonds = [(4 * m + k, 4 * m + k + 1) for m in range(MOLECULES) for k in range(3)]
+    write_gsd(tmp_path / "run.gsd", frames, bonds)
+    sites = project_own(tmp_path / "run.gsd", [tmp_path / "run.gsd"], SPACING, 300.0)
+    np.testing.assert_allclose(sites.masses, 30.0)
+    assert sites.n_sites == MOLECULES
+    np.testing.assert_allclose(boxes.matrix(sites.box), OBLIQUE, atol=1e-5)
+    np.testing.assert_allclose(sites.positions - sites.positions[0], walk, atol=2e-5)
+
+
+@pytest.mark.parametrize("suffix", ["mdcrd", "crd"])
+def test_text_of_amber_has_a_box_and_no_times(suffix, tmp_path):
+    """Written as AMBER does, 10F8.3 and the edges on a line of their own."""
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames.save(str(tmp_path / "run.h5"))
+    with (tmp_path / f"run.{suffix}").open("w") as file:
+        file.write("methanol\n")
+        for x in frames.xyz:
+            numbers = [f"{v:8.3f}" for v in 10 * x.ravel()]
+            rows = ["".join(numbers[k : k + 10]) for k in range(0, len(numbers), 10)]
+            file.write("\n".join([*rows, f"{10 * EDGE:8.3f}" * 3, ""]))
+    found = project(tmp_path, f"run.{suffix}", spacing=0.3)
+    assert found.frame_spacing == pytest.approx(0.3)
+    expected = project(tmp_path, "run.h5").positions
+    np.testing.assert_allclose(found.positions, expected, atol=2e-4)
 
 
 def write_trr(path, frames, velocities, forces, every: int = 1) -> None:
@@ -267,6 +317,75 @@ def test_a_file_of_one_frame_before_another_is_refused_by_its_number(tmp_path):
     frames[1:].save(str(tmp_path / "rest.h5"))
     with pytest.raises(DynmatchError, match=r"one.h5: holds 1 frames; it takes 3 at least"):
         project(tmp_path, "one.h5", "rest.h5")
+
+
+def test_parts_are_joined_in_boxes_that_change(tmp_path):
+    """Molecules that walk through faces of a box that breathes by 4 %."""
+    breath = 1 + 0.04 * np.sin(2 * np.pi * np.arange(FRAMES) / FRAMES)
+    frames, walk = in_a_crystal(OBLIQUE, breath)
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames[:8].save(str(tmp_path / "one.h5"))
+    frames[7:].save(str(tmp_path / "two.h5"))
+    sites = project(tmp_path, "one.h5", "two.h5", box="scale")
+    assert sites.n_frames == FRAMES
+    moved = sites.positions - sites.positions[0]
+    box = boxes.matrix(sites.box)
+    np.testing.assert_allclose(box, OBLIQUE * breath.mean(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(moved, np.repeat((walk - walk[0]) @ box, 2, axis=1), atol=5e-5)
+
+
+def test_vectors_that_flip_are_of_the_same_box(tmp_path):
+    """LAMMPS and GROMACS do so where a tilt passes half an edge."""
+    frames, walk = in_a_crystal(OBLIQUE, 1 + 0.004 * np.sin(np.arange(FRAMES)))
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    vectors = frames.unitcell_vectors.copy()
+    vectors[11:20, 2] -= vectors[11:20, 0]
+    vectors[15:, 1] -= vectors[15:, 0]
+    x = boxes_wrapped(frames.xyz, vectors)
+    for name, some in (("one", slice(0, 17)), ("two", slice(17, FRAMES))):
+        np.savez(tmp_path / f"{name}.npz", positions=x[some], box=vectors[some])
+    sites = project(tmp_path, "one.npz", "two.npz")
+    box = boxes.matrix(sites.box)
+    for replica, some in zip(sites.replicas(), (walk[:17], walk[17:]), strict=True):
+        moved = replica.positions - replica.positions[0]
+        np.testing.assert_allclose(moved, np.repeat((some - some[0]) @ box, 2, axis=1), atol=5e-5)
+
+
+def boxes_wrapped(positions: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Each frame in its own box."""
+    return np.array([boxes.wrap(x, v) for x, v in zip(positions, vectors, strict=True)])
+
+
+def test_a_box_that_is_turned_is_told(tmp_path):
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    turned = EDGE * np.array([[1.0, 0.2, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    np.savez(tmp_path / "run.npz", positions=frames.xyz, box=turned)
+    with pytest.raises(DynmatchError, match=r"run.npz: the first vector of the box of frame 0 is"):
+        project(tmp_path, "run.npz")
+
+
+def test_runs_that_move_otherwise_are_told(tmp_path):
+    """A DCD file has no times: one with every second frame is not of the same spacing."""
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    frames.save(str(tmp_path / "run.dcd"))
+    frames[::2].save(str(tmp_path / "thin.dcd"))
+    with pytest.raises(DynmatchError, match=r"frame_spacing: .*thin.dcd move .* of .*run.dcd"):
+        project(tmp_path, "run.dcd", "thin.dcd")
+
+
+def test_atoms_without_weight_have_no_part_in_the_force(tmp_path):
+    """W. G. Noid et al.: only atoms that a site's position depends on."""
+    frames, _ = trajectory()
+    frames[0].save_pdb(tmp_path / "topology.pdb")
+    rng = np.random.default_rng(3)
+    f = rng.normal(0, 500, frames.xyz.shape).astype(np.float32)
+    np.savez(tmp_path / "run.npz", positions=frames.xyz, box=[EDGE] * 3, forces=f)
+    heavy = [{"name": "M", "atoms": "all", "weights": [0.0, 12.0, 16.0, 0.0]}]
+    sites = project(tmp_path, "run.npz", sites=heavy)
+    expected = f.reshape(FRAMES, MOLECULES, 4, 3)[:, :, 1:3].sum(2)
+    np.testing.assert_allclose(sites.forces, expected, rtol=1e-4, atol=1e-2)
 
 
 def test_large_files_are_kept_on_disk_with_the_same_numbers(tmp_path, monkeypatch):

@@ -148,12 +148,12 @@ def test_a_game_is_prepared_from_data_and_settings(trajectory, structure_only):
     plan, game = prepared.game.plan, prepared.game
     assert game.settings.windows == 3
     begin = prepared.initial["dynamics"]
-    assert np.exp(begin["mass"]) == pytest.approx(prepared.mass, rel=1e-6)
+    assert np.exp(begin["mass"]) == pytest.approx(prepared.scale.mass, rel=1e-6)
     if structure_only:
         assert (plan.lag_steps, plan.skipped, plan.learned) == ((), 100, ())
         assert set(game.freeze) == {"gamma", "alpha", "mass"}
         assert len(prepared.data.offsets) == 1
-        assert np.exp(begin["gamma"]) == pytest.approx(5.0 * prepared.mass, rel=1e-6)
+        assert np.exp(begin["gamma"]) == pytest.approx(5.0 * prepared.scale.mass, rel=1e-6)
     else:
         assert (plan.lag_steps, plan.skipped, plan.learned) == ((50,), 0, ("gamma", "mass"))
         assert game.freeze == ("mass",)

@@ -1,5 +1,6 @@
 """The potential that a training starts from: -kB T ln g(r), and bonded terms fitted to the data."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import random
@@ -63,11 +64,17 @@ def start(
             settings.hidden,
         ),
     ]
+    found = {"pair": np.array(coefficients)}
     if topology.bonds:
-        terms.append(bonded_inversion.fit(trajectory, kT, settings.bond_width))
+        form, of_bonds = bonded_inversion.fit(trajectory, kT, settings.bond_width)
+        terms.append(form)
+        found |= of_bonds
     potential = Potential(tuple(terms), names, kT)
     parameters = potential.initialise(random.PRNGKey(0))
-    return potential, parameters | {"pair": jnp.asarray(coefficients, jnp.float32)}
+    return potential, parameters | {
+        name: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), values)
+        for name, values in found.items()
+    }
 
 
 def _curve(

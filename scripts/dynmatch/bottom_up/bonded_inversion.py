@@ -1,45 +1,108 @@
-r"""Bonded terms as Boltzmann inverses of their own distributions in a reference.
+r"""Bonded terms from their own distributions in a reference.
 
-Each is fitted as if the coordinates were independent. In r the measure r^2 is allowed for; cos
-theta and phi have a flat one.
+Each is fitted as if the coordinates were independent: a harmonic or cosine prior as the Boltzmann
+inverse, and a spline on it by relative entropy in one dimension,
+
+    S(c) = <U>_AA/kB T + ln int J(q) exp(-U(q)/kB T) dq,
+
+which is convex in the coefficients c. J is r^2 in r; cos theta and phi have a flat measure.
 """
 
 import numpy as np
 
-from dynmatch.potentials.bonded import FOURIER_ORDER, Form, Kind
+from dynmatch.potentials.bonded import FOURIER_ORDER, LEAST_INTERVALS, Form, Kind, Spline
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.trajectory import SiteTrajectory
 
 DIHEDRAL_BINS = 72
+DIHEDRAL_INTERVALS = 36
+MOST_INTERVALS = 40
+"""Of the spline of a bond or an angle."""
+TAIL = 5e-4
+"""Share of the values beyond either end of a spline."""
 FRAMES = 2000
 """Frames of the reference that a term is fitted to, at most."""
+SMOOTHNESS = 3e-4
+"""Weight of squared third differences of coefficients (kB T)^2 against the entropy of a value."""
+STEPS = 100
+"""Of Newton, at most."""
+TOLERANCE = 1e-6
+"""Of the last step, kB T."""
+NODES = 4000
+"""Of the integral over q."""
 
 
-def fit(trajectory: SiteTrajectory, kT: float, width: float) -> Form:
-    """Every kind of bonded term that the topology of `trajectory` implies.
+def fit(trajectory: SiteTrajectory, kT: float, width: float) -> tuple[Form, dict]:
+    """Every kind of bonded term that the topology of `trajectory` implies, and its parameters.
 
     width  nm: a coordinate narrower than that, as a rigid bond is, is given this standard deviation
-           (an angle, width over the bond length), so that a time step of some fs can follow it
+           (an angle, width over the bond length) and no spline, so that a time step of some fs can
+           follow it; knots of splines are as far apart at least
     """
     stride = max(1, trajectory.n_frames // FRAMES)
     positions = trajectory.positions[::stride]
-    kinds = trajectory.topology.bonded_kinds
-    return Form(
-        tuple(
-            Kind(along, _parameters(positions, sites, trajectory.box, kT, width))
-            for along, sites in kinds.items()
-        )
-    )
+    kinds, coefficients = [], {}
+    for along, sites in trajectory.topology.bonded_kinds.items():
+        kind, values = _fitted(along, positions, sites, trajectory.box, kT, width)
+        kinds.append(kind)
+        if kind.spline:
+            coefficients[kind.label] = values
+    form = Form(tuple(kinds))
+    return form, {group: coefficients for group in form.groups}
 
 
-def _parameters(positions, sites, box, kT: float, width: float) -> tuple[float, ...]:
-    values = coordinate(positions, sites, box)
-    if sites.shape[1] == 2:
-        return length(values, kT, width)
-    if sites.shape[1] == 3:
-        arm = np.mean(coordinate(positions, sites[:, :2], box))
-        return harmonic(values, kT, width / arm)
-    return fourier(values, kT)
+def _fitted(along, positions, sites, box, kT: float, width: float) -> tuple[Kind, np.ndarray]:
+    """One kind and the coefficients of its spline, if any."""
+    values = coordinate(positions, sites, box).ravel().astype(np.float64)
+    if len(along) == 4:
+        spline = Spline(-np.pi, np.pi, DIHEDRAL_INTERVALS, kT, periodic=True)
+        kind = Kind(along, fourier(values, kT), spline)
+        return kind, spline_coefficients(kind, values, kT, (-np.pi, np.pi), 0)
+    if len(along) == 3:
+        # of a unit of length at the end of an arm
+        width = width / np.mean(coordinate(positions, sites[:, :2], box))
+        prior, ends, power = harmonic(values, kT, width), (-1.0, 1.0), 0
+    else:
+        prior, ends, power = length(values, kT, width), (0.0, 2 * np.max(values)), 2
+    if np.std(values) <= width:
+        return Kind(along, prior), np.empty(0)
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+    intervals = int(np.clip((high - low) / width, LEAST_INTERVALS, MOST_INTERVALS))
+    kind = Kind(along, prior, Spline(float(low), float(high), intervals, kT))
+    return kind, spline_coefficients(kind, values, kT, ends, power)
+
+
+def spline_coefficients(
+    kind: Kind, values: np.ndarray, kT: float, ends: tuple[float, float], power: int
+) -> np.ndarray:
+    """Coefficients (size,) of the spline of `kind` for which independent `values` (F,) of its
+    coordinate, between `ends`, with the measure q^power, are likeliest; by Newton's method."""
+    q = np.linspace(*ends, NODES)
+    design, seen = kind.spline.design(q), np.mean(kind.spline.design(values), 0)
+    size = kind.spline.size
+    smooth = SMOOTHNESS * _third_differences(kind.spline)
+    bare = kind.energy(np.zeros(size), q, xp=np) / kT
+    coefficients = np.zeros(size)
+    for _ in range(STEPS):
+        energy = bare + design @ coefficients
+        weight = q**power * np.exp(np.min(energy) - energy)
+        weight /= weight.sum()
+        mean = weight @ design
+        # a constant in s is no change: it stays zero
+        hessian = (design * weight[:, None]).T @ design - np.outer(mean, mean) + smooth
+        gradient = seen - mean + smooth @ coefficients
+        step = -np.linalg.lstsq(hessian, gradient, rcond=1e-10)[0]
+        decrement = np.sqrt(abs(step @ gradient))
+        coefficients = coefficients + step / max(1.0, decrement)
+        if np.max(np.abs(step)) < TOLERANCE:
+            break
+    return coefficients
+
+
+def _third_differences(spline: Spline) -> np.ndarray:
+    """(size, size) of the quadratic form `Spline.roughness`."""
+    rows = np.stack([np.diff(spline.with_ends(unit, np), 3) for unit in np.eye(spline.size)])
+    return rows @ rows.T
 
 
 def harmonic(values: np.ndarray, kT: float, width: float = 0.0) -> tuple[float, float]:

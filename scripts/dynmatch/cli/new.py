@@ -19,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--temperature", type=float, required=True, help="K")
     parser.add_argument("--frame-spacing", type=float, help="ps; default: by the file's times")
-    parser.add_argument("--mapping", type=Path, help="of molecules on sites: VOTCA's XML, PyCGTOOL")
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        help="of molecules on sites: VOTCA's XML, PyCGTOOL's .map, or YAML with molecules or sites",
+    )
     parser.add_argument("--more-topology", nargs="*", default=[], help="files with bonds, masses")
     parser.add_argument("--bonds", choices=["file", "guess"], default="file", help="default: file")
     parser.add_argument("--edges", type=float, nargs=3, default=[], help="of the box, nm, for XYZ")
@@ -33,13 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from dynmatch.cli.check import estimates
     from dynmatch.systems.trajectory import proposal
+    from dynmatch.systems.trajectory.atoms import read_atoms
     from dynmatch.systems.trajectory.survey import described, survey
     from dynmatch.workflow.config import complete
 
     output = arguments.output or Path(f"{arguments.name}.yaml")
     if output.exists():
         raise DynmatchError(f"{output}: is there already; give another --output")
-    reference = _reference(arguments)
+    topologies = [arguments.topology, *arguments.more_topology]
+    atoms = read_atoms([os.path.expanduser(each) for each in topologies], "TOPOLOGY")
+    reference = _reference(arguments, atoms)
     section = {
         "kind": "trajectory",
         "temperature": arguments.temperature,
@@ -53,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     # no file has been looked at yet, for any other model
     found_reference = complete({**config, "models": ["ld"]})["systems"][arguments.name]["reference"]
-    found = survey(found_reference, arguments.temperature)
+    found = survey(found_reference, arguments.temperature, atoms=atoms)
     for line in described(found):
         print(line)
     config["systems"][arguments.name] = section | proposal.values(found)
@@ -70,14 +77,12 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{output} is written. Then:\n  snakemake --cores 2 --configfile config.yaml {output}")
 
 
-def _reference(arguments: argparse.Namespace) -> dict[str, Any]:
+def _reference(arguments: argparse.Namespace, atoms) -> dict[str, Any]:
     from dynmatch.systems.paths import expanded
-    from dynmatch.systems.trajectory.atoms import read_atoms
-    from dynmatch.systems.trajectory.mappings import read_mapping
+    from dynmatch.systems.trajectory.mappings import YAML, read_mapping
     from dynmatch.systems.trajectory.survey import spacing_in
 
     topologies = [arguments.topology, *arguments.more_topology]
-    atoms = read_atoms([os.path.expanduser(each) for each in topologies], "TOPOLOGY")
     spacing = arguments.frame_spacing
     if spacing is None:
         path = expanded(arguments.trajectories[0])[0]
@@ -98,8 +103,9 @@ def _reference(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     reference |= {key: value for key, (value, default) in others.items() if value != default}
     if arguments.mapping:
-        reference["molecules"] = read_mapping(arguments.mapping)
-        if not atoms.bonds and arguments.bonds == "file":
+        reference |= read_mapping(arguments.mapping)
+        converted = arguments.mapping.suffix.lower() not in YAML
+        if converted and not atoms.bonds and arguments.bonds == "file":
             # a mapping names all atoms of a molecule
             for molecule in reference["molecules"]:
                 molecule["size"] = len({atom for s in molecule["sites"] for atom in s["atoms"]})
@@ -129,6 +135,7 @@ COMMENTS = {
     "molecules": "one molecule of each kind, repeated over all",
     "cutoff": "nm, at a minimum of g(r); at most half the box",
     "three_body_cutoff": "nm, the first shell and some more",
+    "hidden": "no network: three-body terms that LAMMPS takes; [16] is a network",
     "lags": "ps, in which a site moves its own size",
     "smoothing": "ps, over which positions are averaged",
     "time_step": "ps",

@@ -7,18 +7,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from dynmatch.dynamics import rollout
 from dynmatch.dynamics.base import Equation, Scale
+from dynmatch.dynamics.rollout import RolloutPlan
 from dynmatch.observables.centre import centre_diffusion
 from dynmatch.observables.msd import diffusion, msd_samples
 from dynmatch.potentials.sum import Potential
 from dynmatch.settings import InitialSettings
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
+from dynmatch.sites.windows import Batch
 
 SPACING = 1.0
 """About the time between the frames that D is fitted to, ps."""
 CONFINED = 0.5
 """Of MSD/6t at the beginning of its fit: with a smaller D, sites are taken for confined."""
+SIMULATIONS, MATCHED_WINDOWS = 4, 8
+"""By which the friction in a liquid is found, and the windows of each."""
+LEAST_SLOPE, LARGEST_STEP, SMALL = 0.2, 1.5, 0.05
+"""Of ln MSD with ln friction, negative; steps of ln friction; and one too small to tell a slope."""
 
 
 def mean_mass(trajectory: SiteTrajectory) -> np.ndarray:
@@ -64,6 +71,49 @@ def einstein_friction(trajectory: SiteTrajectory, kT: float) -> np.ndarray:
             for number in types
         ]
     )
+
+
+def friction_in_liquid(
+    plan: RolloutPlan, scale: Scale, tables: tuple, reference: Batch, seed: int
+) -> np.ndarray:
+    """(T,) friction, amu/ps, with which sites of each type are displaced over a window as in the
+    `reference`, by simulation from the first frames of its windows.
+
+    kB T/D is more than the friction of the equation of motion: the forces of the other molecules
+    hinder a site as well. ln of the mean square displacement falls with ln of the friction, with a
+    slope between -1 (Brownian dynamics) and 0; it is taken from the last two simulations. `tables`
+    are of the potential that a training starts from.
+    """
+    plan = replace(plan, learned=())
+    simulate = jax.jit(rollout.simulate_windows, static_argnums=0)
+    start = jax.jit(rollout.start, static_argnums=0)
+    wanted = _squares(plan, reference.means)
+    positions = jnp.asarray(reference.positions[:MATCHED_WINDOWS, 0])
+    log, slope, before = np.log(scale.friction), -1.0, None
+    for number in range(SIMULATIONS):
+        key = jax.random.fold_in(jax.random.PRNGKey(seed), number)
+        keys = jax.random.split(key, len(positions))
+        values = plan.equation.initial(replace(scale, friction=np.exp(log)))
+        values = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
+        _, frames = simulate(plan, values, tables, start(plan, values, tables, keys, positions))
+        off = np.log(_squares(plan, np.asarray(frames.means)) / wanted)
+        if not np.isfinite(off).all():
+            break
+        if before is not None:
+            moved = np.where(np.abs(log - before[0]) < SMALL, SMALL, log - before[0])
+            slope = np.clip((off - before[1]) / moved, -1.0, -LEAST_SLOPE)
+        before = log, off
+        log = log - np.clip(off / slope, -LARGEST_STEP, LARGEST_STEP)
+    return np.exp(log)
+
+
+def _squares(plan: RolloutPlan, means: np.ndarray) -> np.ndarray:
+    """(T,) mean square displacement of each type over windows (W, T, N, 3), nm^2, without that of
+    all sites together."""
+    moved = means[:, -1] - means[:, 0]
+    moved = moved - np.mean(moved, 1, keepdims=True)
+    of_sites = np.mean(np.sum(moved.astype(np.float64) ** 2, -1), 0)
+    return np.bincount(plan.types, of_sites) / np.bincount(plan.types)
 
 
 def _chosen(trajectory: SiteTrajectory, sites: np.ndarray) -> SiteTrajectory:

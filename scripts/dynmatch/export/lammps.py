@@ -4,6 +4,7 @@ r"""A trained model as input files for LAMMPS, in `units real` (Angstrom, fs, g/
     initial.data     one configuration, with the bonds, angles and dihedrals of molecules
     pair.table       u(r) of each pair of types for `pair_style table`
     threebody.uf3    w(r_ij, r_ik, r_jk) of each triple for `pair_style uf3`, as cubic B-splines
+    bonded.table     energies of each kind of bond, angle and dihedral, for their styles `table`
     gle*.A           the memory of a model that has one, for `fix gle`, of each type
 
 Table and splines need a linear three-body term. LAMMPS's `threebody/table` would carry it as well,
@@ -23,8 +24,10 @@ from scipy.interpolate import BSpline
 from dynmatch.errors import DynmatchError
 from dynmatch.export.lammps_script import (
     ANGSTROM,
+    BONDED_NODES,
     KCAL,
     bonded_kinds,
+    bonded_section,
     input_script,
     labels,
     motion_of,
@@ -34,11 +37,15 @@ from dynmatch.export.lammps_script import (
 from dynmatch.export.triplets import PairsAndTriplets, require_written, write_out
 from dynmatch.model import Model
 from dynmatch.potentials.base import type_pairs
+from dynmatch.potentials.bonded import Kind
 from dynmatch.sites.box import is_rectangular, matrix, wrap
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
 
 PAIR_NODES = 2000
+WIDTHS = 12.0
+"""Standard deviations of a bond's prior from its centre and its spline to the ends of its table;
+LAMMPS stops should a bond ever be longer."""
 INTERVALS = (32, 40)
 """Of the splines of w in r_ij and r_ik, and in r_jk, of which w is a mere polynomial.
 
@@ -71,6 +78,8 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
         written = write_out(model)
         texts["pair.table"] = pair_tables(written)
         texts["threebody.uf3"] = triplet_splines(written)
+    if model.potential.term("bonded"):
+        texts["bonded.table"] = bonded_tables(model)
     texts |= motion_of(model).files(model)
     for file, text in texts.items():
         with replacing(folder / file) as path:
@@ -99,6 +108,45 @@ def pair_tables(written: PairsAndTriplets) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def bonded_tables(model: Model) -> str:
+    """Energies and forces of each kind of bond (Angstrom), angle and dihedral (degrees): sections
+    of a file for `bond_style table` and the like."""
+    lines = [
+        "# number, r (Angstrom) or angle (degrees), energy (kcal/mol), and its slope, negative"
+    ]
+    term = model.potential.term("bonded")
+    coefficients = term.tabulate(model.parameters)
+    for kind in term.kinds:
+        x, q, slope = _bonded_nodes(kind, model.kT)
+        own = np.asarray(coefficients.get(kind.label, ()), np.float64)
+        u, force = kind.energy(own, q, xp=np), -kind.energy(own, q, 1, np) * slope
+        columns = np.column_stack([x, KCAL * u, KCAL * force])
+        lines += [
+            bonded_section(kind),
+            f"N {len(x)}",
+            "",
+            *[f"{i} {a:.10g} {e:.10g} {f:.10g}" for i, (a, e, f) in enumerate(columns, 1)],
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _bonded_nodes(kind: Kind, kT: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes of a table in LAMMPS's unit, our coordinate there, and its derivative by that unit."""
+    if len(kind.names) == 2:
+        centre, k = kind.parameters
+        ends = [centre, centre, *([kind.spline.low, kind.spline.high] if kind.spline else [])]
+        beyond = WIDTHS * np.sqrt(kT / k)
+        r = np.linspace(max(0.0, min(ends) - beyond), max(ends) + beyond, BONDED_NODES)
+        return ANGSTROM * r, r, np.full(len(r), 1 / ANGSTROM)
+    if len(kind.names) == 3:
+        degrees = np.linspace(0.0, 180.0, BONDED_NODES)
+        theta = np.radians(degrees)
+        return degrees, np.cos(theta), -np.radians(np.sin(theta))
+    degrees = np.linspace(-180.0, 180.0, BONDED_NODES, endpoint=False)
+    return degrees, np.radians(degrees), np.full(len(degrees), np.radians(1.0))
 
 
 def triplet_splines(written: PairsAndTriplets) -> str:

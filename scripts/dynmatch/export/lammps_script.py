@@ -20,7 +20,6 @@ Memory     `fix gle` (M. Ceriotti, G. Bussi and M. Parrinello, doi:10.1021/ct900
            Without its `noneq` their covariance is kB T times the unit matrix, as ours.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +35,10 @@ KCAL = 1 / 4.184
 FEMTOSECOND = 1000.0
 """fs in a ps."""
 SUBSTEPS = 10
+BONDED = {2: "bond", 3: "angle", 4: "dihedral"}
+"""What LAMMPS calls a term of so many sites."""
+BONDED_NODES = 2000
+"""Of its tables."""
 
 HEAD = """\
 # {name}, trained with dynmatch: {kind} dynamics.
@@ -235,44 +238,22 @@ def bonded_kinds(model: Model) -> dict[int, list[bonded.Kind]]:
 
 
 def bonded_commands(model: Model) -> tuple[str, str]:
-    """Styles, which come before the box, and coefficients, after it, of bonds k/2 (r - r0)^2,
-    angles k/2 (cos - c0)^2 and dihedrals sum A_n (1 + cos(n phi - d_n)), which is ours but for a
-    constant."""
+    """Styles, which come before the box, and coefficients, after it, of the tables of all bonds,
+    angles and dihedrals."""
     styles, coefficients = [], []
     for length, kinds in bonded_kinds(model).items():
-        word, style, of_kind = BONDED[length]
-        styles += [f"{word}_style {style}\n"] if kinds else []
+        word = BONDED[length]
+        styles += [f"{word}_style table spline {BONDED_NODES}\n"] if kinds else []
         coefficients += [
-            f"{word}_coeff {number} {of_kind(kind.parameters)}\n"
+            f"{word}_coeff {number} bonded.table {bonded_section(kind)}\n"
             for number, kind in enumerate(kinds, 1)
         ]
     return "".join(styles), "".join(coefficients)
 
 
-def _bond(parameters: Sequence[float]) -> str:
-    length, k = parameters
-    return f"{0.5 * k * KCAL / ANGSTROM**2:.9g} {ANGSTROM * length:.9g}"
-
-
-def _angle(parameters: Sequence[float]) -> str:
-    cosine, k = parameters
-    return f"{0.5 * k * KCAL:.9g} {math.degrees(math.acos(cosine)):.9g}"
-
-
-def _dihedral(parameters: Sequence[float]) -> str:
-    order = bonded.FOURIER_ORDER
-    terms = [str(order)]
-    for n, (a, b) in enumerate(zip(parameters[:order], parameters[order:], strict=True), 1):
-        phase = math.degrees(math.atan2(b, a))
-        terms.append(f"{math.hypot(a, b) * KCAL:.9g} {n} {phase:.9g}")
-    return " ".join(terms)
-
-
-BONDED = {
-    2: ("bond", "harmonic", _bond),
-    3: ("angle", "cosine/squared", _angle),
-    4: ("dihedral", "fourier", _dihedral),
-}
+def bonded_section(kind: bonded.Kind) -> str:
+    """Heading of a kind in bonded.table."""
+    return "_".join([BONDED[len(kind.names)].upper(), *kind.names])
 
 
 def input_script(model: Model, name: str) -> str:

@@ -2,7 +2,8 @@
 
 initial.pdb      one configuration, with the box
 integrator.xml   the learned dynamics
-system.xml       the System with its forces; for a linear three-body term of one type of site only
+system.xml       the System with its forces; for a linear three-body term, and no molecules with
+                 sites more than three bonds apart
 run_openmm.py    a run from these files, with nothing but OpenMM where there is a system.xml
 """
 
@@ -16,6 +17,7 @@ from openmm import XmlSerializer
 from dynmatch.export import openmm_system
 from dynmatch.model import Model
 from dynmatch.sites.box import lengths_and_angles, wrap
+from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage.atomic import replacing
 
@@ -63,11 +65,11 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
     """
     texts = {
         "integrator.xml": XmlSerializer.serialize(openmm_system.integrator(model, start.topology)),
-        "run_openmm.py": script(model, name),
+        "run_openmm.py": script(model, start.topology, name),
     }
     sites = start.topology.record() | {"box_nm": np.asarray(start.box).tolist()}
     texts["sites.json"] = json.dumps(sites)
-    if openmm_system.has_formula(model):
+    if openmm_system.has_formula(model, start.topology):
         system = openmm_system.system(model, start.box, start.topology)
         texts["system.xml"] = XmlSerializer.serialize(system)
     folder = Path(folder)
@@ -88,9 +90,9 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
     return [folder / file for file in ("initial.pdb", *texts)]
 
 
-def script(model: Model, name: str) -> str:
+def script(model: Model, topology: SiteTopology, name: str) -> str:
     """The script run_openmm.py of `model`, called `name` in its first line."""
-    computed = not openmm_system.has_formula(model)
+    computed = not openmm_system.has_formula(model, topology)
     imports = (
         "from dynmatch.export import openmm_system\nfrom dynmatch.model_file import load\n"
         "from dynmatch.sites.topology import SiteTopology\n"

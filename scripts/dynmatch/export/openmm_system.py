@@ -1,8 +1,9 @@
 r"""A trained model as an OpenMM System and Integrator (nm, ps, amu, kJ/mol, K: our own units).
 
-Where the three-body term is linear, the System holds a CustomNonbondedForce with u(r) as a table
-(natural cubic splines) and a CustomManyParticleForce with the formula of w and tables of the radial
-functions, and can be kept as XML. A network is computed by dynmatch through a PythonForce.
+Where the three-body term is linear, the System holds a CustomNonbondedForce for each pair of types
+with u(r) as a table (natural cubic splines), a CustomManyParticleForce for each type of centre with
+the formula of w and tables of the radial functions, and a force for each kind of bond, angle and
+dihedral, and can be kept as XML. A network is computed by dynmatch through a PythonForce.
 
 The integrators move in physical time t: with tau = alpha t, friction gamma/alpha, mass m/alpha^2.
 Brownian dynamics is a CustomIntegrator with the Leimkuhler-Matthews scheme of our own generator;
@@ -20,6 +21,7 @@ from scipy.linalg import expm
 from dynmatch.errors import DynmatchError
 from dynmatch.export.triplets import PairsAndTriplets, write_out
 from dynmatch.model import Model
+from dynmatch.potentials.base import type_pairs
 from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.box import matrix, reduced
 from dynmatch.sites.topology import SiteTopology
@@ -28,12 +30,16 @@ PAIR_NODES = 2001
 RADIAL_NODES = 1001
 
 
-def has_formula(model: Model) -> bool:
-    """Whether the potential is written out for OpenMM; if not, dynmatch computes the forces."""
-    kinds = [term.kind for term in model.potential.terms]
-    if len(model.potential.names) > 1 or kinds != ["pair", "three_body"]:
+def has_formula(model: Model, topology: SiteTopology) -> bool:
+    """Whether the potential is written out for OpenMM; if not, dynmatch computes the forces.
+
+    Sites of a molecule do not interact by pairs and triplets in the formula, so that none may be
+    more than three bonds apart.
+    """
+    if {term.kind for term in model.potential.terms} - {"bonded"} != {"pair", "three_body"}:
         return False
-    return not model.potential.term("three_body").hidden
+    together = sum(len(sites) * (len(sites) - 1) for sites in topology.molecules)
+    return not model.potential.term("three_body").hidden and len(topology.linked) == together
 
 
 def system(model: Model, box: np.ndarray, sites: int | SiteTopology) -> openmm.System:
@@ -45,54 +51,136 @@ def system(model: Model, box: np.ndarray, sites: int | SiteTopology) -> openmm.S
     made.setDefaultPeriodicBoxVectors(*matrix(reduced(box)).tolist())
     for mass in masses.tolist():
         made.addParticle(mass)
-    if not has_formula(model):
+    if not has_formula(model, topology):
         made.addForce(computed_force(model, box, topology))
         return made
     written = write_out(model)
-    for force in (pair_force(written), triplet_force(written)):
-        for _ in range(topology.n_sites):
-            force.addParticle()
+    forces = [
+        *pair_forces(written, topology),
+        *(triplet_force(written, topology, n) for n in range(len(written.names))),
+        *bonded_forces(model, topology),
+    ]
+    for force in forces:
         made.addForce(force)
     return made
 
 
-def pair_force(written: PairsAndTriplets) -> openmm.CustomNonbondedForce:
-    """u(r), tabulated."""
-    cutoff = written.pair_form.cutoff
-    force = openmm.CustomNonbondedForce("u(r)")
-    force.setName("pair")
-    values = written.pair(np.linspace(0.0, cutoff, PAIR_NODES))
-    force.addTabulatedFunction("u", openmm.Continuous1DFunction(values, 0.0, cutoff))
-    force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
-    force.setCutoffDistance(cutoff)
-    return force
+def pair_forces(
+    written: PairsAndTriplets, topology: SiteTopology
+) -> list[openmm.CustomNonbondedForce]:
+    """u(r) of each pair of types that there is, tabulated."""
+    cutoff, forces = written.pair_form.cutoff, []
+    of_type = _of_types(topology, written.names)
+    for a, b in type_pairs(len(written.names)):
+        if not of_type[a] or not of_type[b]:
+            continue
+        force = openmm.CustomNonbondedForce("u(r)")
+        force.setName(f"pair-{written.names[a]}-{written.names[b]}")
+        values = written.pair(np.linspace(0.0, cutoff, PAIR_NODES), types=(a, b))
+        force.addTabulatedFunction("u", openmm.Continuous1DFunction(values, 0.0, cutoff))
+        force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
+        force.setCutoffDistance(cutoff)
+        for _ in range(topology.n_sites):
+            force.addParticle()
+        for i, j in topology.linked[topology.linked[:, 0] < topology.linked[:, 1]].tolist():
+            force.addExclusion(i, j)
+        if len(written.names) > 1:
+            force.addInteractionGroup(of_type[a], of_type[b])
+        forces.append(force)
+    return forces
 
 
-def triplet_force(written: PairsAndTriplets) -> openmm.CustomManyParticleForce:
-    """w(r_ij, r_ik, r_jk) as a formula with tabulated radial functions; p1 is the centre i."""
-    form, (centre,) = written.form, written.centres
+def triplet_force(
+    written: PairsAndTriplets, topology: SiteTopology, number: int
+) -> openmm.CustomManyParticleForce:
+    """w(r_ij, r_ik, r_jk) about the sites of one type, as a formula with tabulated radial
+    functions; p1 is the centre i, and not of a molecule with j or with k."""
+    form, centre = written.form, written.centres[number]
     terms = [
         f"{w!r}*(h{a}*g{b} + h{b}*g{a})" + (f"*t^{rank}" if rank else "")
         for (rank, a, b), w in centre.coupling.items()
     ]
+    several, bonds = len(written.names) > 1, bool(topology.bonds)
+    apart = "(1 - delta(molecule1 - molecule2))*(1 - delta(molecule1 - molecule3))*"
     # an expression may use the ones to its right
-    definitions = [f"{form.thermal_energy!r}*({' + '.join(terms)})"]
-    for c in range(form.radial_channels):
-        definitions += [f"h{c} = radial{c}(r)", f"g{c} = radial{c}(q)"]
+    definitions = [f"{form.thermal_energy!r}*{apart if bonds else ''}({' + '.join(terms)})"]
+    for of_neighbour in range(len(written.names)):
+        own = [f"*delta(type{n} - {of_neighbour})" if several else "" for n in (2, 3)]
+        for c in written.channels(of_neighbour):
+            definitions += [f"h{c} = radial{c}(r){own[0]}", f"g{c} = radial{c}(q){own[1]}"]
     # not from distance(p2, p3), which in a small box may be that to another image of p3
     definitions.append(f"t = r*q*cos(angle(p2, p1, p3))/{form.cutoff**2!r}")
     definitions += ["r = distance(p1, p2)", "q = distance(p1, p3)"]
     force = openmm.CustomManyParticleForce(3, "; ".join(definitions))
-    force.setName("three-body")
+    force.setName(f"three-body-{written.names[number]}")
     # a tabulated function is zero beyond its range; OpenMM also visits triplets with a site there
     s = np.linspace(0.0, 1.0, RADIAL_NODES) ** 2
     for c, radial in enumerate(centre.radial):
         table = openmm.Continuous1DFunction(radial(s), 0.0, form.cutoff)
         force.addTabulatedFunction(f"radial{c}", table)
+    force.addPerParticleParameter("type")
+    force.addPerParticleParameter("molecule")
+    molecule = np.empty(topology.n_sites, int)
+    for each, sites in enumerate(topology.molecules):
+        molecule[sites] = each
+    types = topology.types_among(written.names)
+    for own, of in zip(types.tolist(), molecule.tolist(), strict=True):
+        force.addParticle([own, of], own)
+    force.setTypeFilter(0, [number])
     force.setPermutationMode(openmm.CustomManyParticleForce.UniqueCentralParticle)
     force.setNonbondedMethod(openmm.CustomManyParticleForce.CutoffPeriodic)
     force.setCutoffDistance(form.cutoff)
     return force
+
+
+BONDED = {
+    2: "q = distance(p1, p2)",
+    3: "q = cos(angle(p1, p2, p3))",
+    4: "q = dihedral(p1, p2, p3, p4)",
+}
+"""The coordinate of a term of so many sites."""
+
+
+def bonded_forces(model: Model, topology: SiteTopology) -> list[openmm.CustomCompoundBondForce]:
+    """Each kind of bond, angle and dihedral that there is: the formula of its prior and, as OpenMM
+    interpolates by natural and periodic splines as well, its own spline through the knots."""
+    term, forces = model.potential.term("bonded"), []
+    if term is None:
+        return forces
+    coefficients = term.tabulate(model.parameters)
+    for kind in term.kinds:
+        places = topology.bonded_kinds.get(kind.names)
+        if places is None:
+            continue
+        coordinate = BONDED[len(kind.names)]
+        energy, spline = kind.prior_formula, kind.spline
+        definitions = [coordinate]
+        if spline:
+            values = np.asarray(coefficients[kind.label], np.float64)
+            knots = np.linspace(spline.low, spline.high, spline.intervals + 1)
+            slopes = spline.value(values, knots[[0, -1]], 1, np).tolist()
+            energy += f" + {spline.thermal_energy!r}*(s(inside) + beyond)"
+            definitions = [
+                f"inside = min(max(q, {spline.low!r}), {spline.high!r})",
+                f"beyond = {slopes[0]!r}*min(q - {spline.low!r}, 0)"
+                f" + {slopes[1]!r}*max(q - {spline.high!r}, 0)",
+                coordinate,
+            ]
+        force = openmm.CustomCompoundBondForce(len(kind.names), "; ".join([energy, *definitions]))
+        force.setName("-".join(["bonded", *kind.names]))
+        if spline:
+            curve = spline.value(values, knots, xp=np)
+            if spline.periodic:
+                curve[-1] = curve[0]
+            force.addTabulatedFunction(
+                "s",
+                openmm.Continuous1DFunction(curve, spline.low, spline.high, spline.periodic),
+            )
+        force.setUsesPeriodicBoundaryConditions(True)
+        for sites in places.tolist():
+            force.addBond(sites)
+        forces.append(force)
+    return forces
 
 
 def computed_force(model: Model, box: np.ndarray, topology: SiteTopology) -> openmm.PythonForce:
@@ -115,6 +203,12 @@ def integrator(model: Model, topology: SiteTopology) -> openmm.Integrator:
     Raises DynmatchError, naming the dynamics, where OpenMM cannot move it.
     """
     return motion_of(model).integrator(model, topology)
+
+
+def _of_types(topology: SiteTopology, names: tuple[str, ...]) -> list[list[int]]:
+    """Sites of each type."""
+    types = topology.types_among(names)
+    return [np.flatnonzero(types == number).tolist() for number in range(len(names))]
 
 
 def _brownian(model: Model, topology: SiteTopology) -> openmm.CustomIntegrator:

@@ -184,6 +184,13 @@ LIQUID = Analysis(
             "error",
             "dynmatch.observables.by_type.observe_bonded",
         ),
+        "reorientation": Observable(
+            ("types", "order", "lag_ps"),
+            "correlation",
+            "error",
+            "dynmatch.observables.reorientation.observe_reorientation",
+            dynamic=True,
+        ),
     },
     settings="dynmatch.settings.ObservableSettings",
     velocities=True,

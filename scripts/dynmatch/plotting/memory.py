@@ -1,5 +1,7 @@
 """Figure of the memory of models: its kernel in time, and the friction at each frequency."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -46,7 +48,10 @@ def memory_kernel(results: Results) -> Figure:
     found = kernels(results.tables["model"])
     figure = style.new_figure(style.DOUBLE_COLUMN, 0.5 + 2.2 * len(found))
     rows = figure.subplots(len(found), 2, squeeze=False)
+    truth = true_kernel(results.truth)
     for (name, of_type), axes in zip(found.items(), rows, strict=True):
+        if truth is not None:
+            draw_truth(axes, of_type, truth)
         draw_time(axes[0], of_type, name)
         draw_spectrum(axes[1], of_type)
         for axis in axes:
@@ -57,6 +62,23 @@ def memory_kernel(results: Results) -> Figure:
     limit = Line2D([], [], color="0.4", linestyle=MARKOVIAN, label="Markovian limit")
     figure.legend(handles=[*handles, limit], loc="outside upper center", ncols=2)
     return figure
+
+
+def true_kernel(truth: Mapping | None) -> Kernel | None:
+    """That of a reference whose memory is known."""
+    known = truth is not None and "exponential_time_ps" in truth
+    return Kernel.of_columns(truth) if known else None
+
+
+def draw_truth(axes: Sequence[Axes], found: list[Found], truth: Kernel) -> None:
+    """K(t)/m and its spectrum, a broad grey line behind those of the models."""
+    shown = [*(kernel for *_, kernel in found), truth]
+    t = np.linspace(0, DECAYED * max(np.max(_times(each)) for each in shown), POINTS)
+    omega = np.linspace(0, WIDTH * max(np.max(_frequencies(each)) for each in shown), POINTS)
+    label = f"truth, white part {truth.white:.2g} ps$^{{-1}}$"
+    look = {"color": "0.75", "linewidth": 3.0, "zorder": 0.8}
+    axes[0].plot(t, truth.at(t), label=label, **look)
+    axes[1].plot(WAVENUMBER * omega, truth.spectrum(omega), **look)
 
 
 def draw_time(axis: Axes, found: list[Found], name: str) -> None:

@@ -37,7 +37,8 @@ def parameters(trained: pd.DataFrame, truth: Mapping[str, float]) -> pd.DataFram
     `trained` has the rows of model.yaml (`tables.collect`), `truth` true values by its columns. A
     single training has no standard error (NaN): the spread of the seeds shows it.
     """
-    learned = trained.melt(["model", "seed"], list(truth), "quantity").dropna(subset="value")
+    known = [name for name in QUANTITIES if name in truth]
+    learned = trained.melt(["model", "seed"], known, "quantity").dropna(subset="value")
     value = learned["value"].astype(float)
     return learned.assign(value=value, error=np.nan, truth=learned["quantity"].map(truth))
 

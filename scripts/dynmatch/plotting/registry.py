@@ -161,8 +161,9 @@ FIGURES = {
     ),
     "sites": Figure(
         "dynmatch.plotting.sites.sites",
-        ("rdf_by_type", "bonded"),
-        "",
+        ("rdf_by_type", "bonded", "reorientation"),
+        "RDF of each pair of types, distributions of bond lengths, angles and dihedrals, and "
+        "reorientation of bonds: C_1(t) and, dashed, C_2(t).",
         needs=(TYPES,),
     ),
     "recovery": Figure(

@@ -1,4 +1,4 @@
-"""Structure by type of site: RDF of each pair of types, and distributions of bonded coordinates."""
+"""By type of site: RDF of each pair of types, distributions of bonded coordinates, and rotation."""
 
 import math
 
@@ -20,20 +20,24 @@ LABELS = {
 
 
 def sites(results: Results) -> Figure:
-    """One panel for each pair of types and each kind of bond, angle and dihedral."""
+    """One panel for each pair of types, each kind of bond, angle and dihedral, and the rotation of
+    each kind of bond."""
     rdfs = list(dict.fromkeys(results.tables["rdf_by_type"]["types"]))
     bonded = results.tables["bonded"]
     kinds = list(dict.fromkeys(zip(bonded["types"], bonded["coordinate"], strict=True)))
-    rows = math.ceil((len(rdfs) + len(kinds)) / COLUMNS)
+    bonds = list(dict.fromkeys(results.tables["reorientation"]["types"]))
+    count = len(rdfs) + len(kinds) + len(bonds)
+    rows = math.ceil(count / COLUMNS)
     figure = style.new_figure(style.DOUBLE_COLUMN, 0.6 + 2.0 * rows)
     cells = figure.add_gridspec(rows, COLUMNS)
     axes = [
-        figure.add_subplot(cells[number // COLUMNS, number % COLUMNS])
-        for number in range(len(rdfs) + len(kinds))
+        figure.add_subplot(cells[number // COLUMNS, number % COLUMNS]) for number in range(count)
     ]
     for axis, types in zip(axes, rdfs, strict=False):
         _draw_rdf(axis, results, types)
-    for axis, (types, coordinate) in zip(axes[len(rdfs) :], kinds, strict=True):
+    for axis, types in zip(axes[len(rdfs) + len(kinds) :], bonds, strict=True):
+        _draw_rotation(axis, results, types)
+    for axis, (types, coordinate) in zip(axes[len(rdfs) :], kinds, strict=False):
         _draw(axis, results, "bonded", types, "value")
         label, density = LABELS[coordinate]
         axis.set(xlabel=label, ylabel=density, ylim=(0, None))
@@ -50,6 +54,18 @@ def _draw_rdf(axis: Axes, results: Results, types: str) -> None:
     contact = table.loc[table["rdf"] > VISIBLE, "r_nm"].min()
     axis.set_xlim(0.85 * contact, table["r_nm"].max())
     axis.set(xlabel=DISTANCE_LABEL, ylabel=r"$g(r)$", ylim=(0, None))
+
+
+def _draw_rotation(axis: Axes, results: Results, types: str) -> None:
+    for model, curve in results.curves("reorientation").items():
+        own = _of(curve, types)
+        for order, dashes in ((1, None), (2, (3, 2))):
+            part = own[own["order"] == order]
+            text = panels.label(results, model, part) if order == 1 else None
+            drawn = panels.line(axis, model, part["lag_ps"], part["mean"], part["error"], text)
+            if dashes:
+                drawn.set_dashes(dashes)
+    axis.set(xscale="log", xlabel="lag (ps)", ylabel="$C_1$, dashed $C_2$", title=types)
 
 
 def _draw(axis: Axes, results: Results, name: str, types: str, key: str) -> None:

@@ -27,9 +27,11 @@ class Term(Protocol):
     """
 
     kind: ClassVar[str]
-    groups: ClassVar[tuple[str, ...]]
     sees: ClassVar[str]
     all_pairs_up_to: ClassVar[int]
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
 
     @property
     def reach(self) -> float: ...

@@ -73,8 +73,9 @@ def map_sites(
             ]
         sites.sort(key=lambda site: site.residue)
     else:
+        here = f"{where}.sites"
         sites = [
-            _site(masses, residue.name, [a.index for a in residue.atoms], {}, residue.index, where)
+            _site(masses, residue.name, [a.index for a in residue.atoms], {}, residue.index, here)
             for residue in topology.residues
         ]
     _refuse_overlap(topology, sites, where)
@@ -104,12 +105,13 @@ def _sites_of(topology, masses: Masses, definition: Mapping, where: str) -> list
 
 def _site(masses: Masses, name: str, atoms, definition: Mapping, residue: int, where: str) -> Site:
     atoms = np.asarray(atoms)
+    example = f"as in {{name: {name}, atoms: ..., weights: [...], mass: ...}}"
     mass = masses.value[atoms]
     weights = np.array(definition.get("weights") or (mass if len(atoms) > 1 else [1.0]), float)
     if len(atoms) > 1 and not definition.get("weights") and masses.unknown[atoms].any():
         raise DynmatchError(
             f"{where}: the elements of some atoms of {name} are not known, and with them not their "
-            "masses; give weights and mass in a list of sites"
+            f"masses; give weights and mass, {example}"
         )
     if len(weights) != len(atoms):
         raise DynmatchError(
@@ -121,7 +123,7 @@ def _site(masses: Masses, name: str, atoms, definition: Mapping, residue: int, w
     if weights.sum() <= 0:
         raise DynmatchError(
             f"{where}: the topology does not say what elements the atoms of {name} are, so their "
-            "masses are not known; give weights and mass in a list of sites"
+            f"masses are not known; give weights and mass, {example}"
         )
     weights = weights / weights.sum()
     total = definition.get("mass", 0.0)
@@ -130,12 +132,13 @@ def _site(masses: Masses, name: str, atoms, definition: Mapping, residue: int, w
         if (mass[used] <= 0).any():
             raise DynmatchError(
                 f"{where}.mass: the elements of some atoms of {name} are not known; give the mass "
-                "of the site"
+                f"of the site, {example}"
             )
         if masses.united[atoms[used]].any():
             raise DynmatchError(
                 f"{where}.mass: {name} has no hydrogens in the topology, and its atoms may be "
-                "united ones, which weigh more than their elements; give the mass of the site"
+                "united ones, which weigh more than their elements; give the mass of the site, "
+                f"{example}"
             )
         total = 1 / np.sum(weights[used] ** 2 / mass[used])
     return Site(name, atoms, weights, float(total), residue)
@@ -163,8 +166,11 @@ def _refuse_overlap(topology: mdtraj.Topology, sites: Sequence[Site], where: str
         )
 
 
-def site_bonds(topology: mdtraj.Topology, sites: Sequence[Site]) -> list[tuple[int, int]]:
-    """Pairs of sites (i < j) that are joined by bonds, directly or through atoms in no site."""
+def site_bonds(
+    topology: mdtraj.Topology, sites: Sequence[Site], more: Sequence[tuple[int, int]] = ()
+) -> list[tuple[int, int]]:
+    """Pairs of sites (i < j) that are joined by bonds, directly or through atoms in no site, and
+    those whose atoms are joined by `more` of them."""
     owner = np.full(topology.n_atoms, -1)
     for number, site in enumerate(sites):
         owner[site.atoms] = number
@@ -172,7 +178,7 @@ def site_bonds(topology: mdtraj.Topology, sites: Sequence[Site]) -> list[tuple[i
     for first, second in topology.bonds:
         near[first.index].append(second.index)
         near[second.index].append(first.index)
-    bonds = set()
+    bonds = {tuple(sorted((owner[i], owner[j]))) for i, j in more}
     for number, site in enumerate(sites):
         waiting, seen = deque(site.atoms.tolist()), set(site.atoms.tolist())
         while waiting:
@@ -186,7 +192,10 @@ def site_bonds(topology: mdtraj.Topology, sites: Sequence[Site]) -> list[tuple[i
 
 
 def site_topology(
-    topology: mdtraj.Topology, sites: Sequence[Site], bonds: Sequence[tuple[int, int]]
+    topology: mdtraj.Topology,
+    sites: Sequence[Site],
+    bonds: Sequence[tuple[int, int]],
+    where: str = "reference",
 ) -> SiteTopology:
     """The topology of the sites: names, bonds, and the residues of the atoms they stand for.
 
@@ -197,9 +206,9 @@ def site_topology(
     loose = several - {sites[place].residue for bond in bonds for place in bond}
     if loose:
         raise DynmatchError(
-            f"the topology: residue {topology.residue(min(loose))} has several sites and no bond; "
-            "give a topology with bonds (TPR, PRMTOP, PSF, LAMMPS data, PDB with CONECT records), "
-            "bonds in molecules, or bonds: guess"
+            f"{where}.topology: residue {topology.residue(min(loose))} has several sites and no "
+            "bond; give a topology with bonds (TPR, PRMTOP, PSF, LAMMPS data, PDB with CONECT "
+            f"records), bonds in {where}.molecules, or {where}.bonds: guess"
         )
     kept = list(dict.fromkeys(site.residue for site in sites))
     number = {residue: place for place, residue in enumerate(kept)}
@@ -212,8 +221,10 @@ def site_topology(
 
 
 def weights_of(sites: Sequence[Site], count: int) -> csr_array:
-    """(N, n): row I holds the weights of the atoms of site I."""
+    """(N, n): row I holds the weights of the atoms of site I, without those that are 0: an atom
+    with no weight has no part in a site's force either."""
     row = np.repeat(np.arange(len(sites)), [len(site.atoms) for site in sites])
     column = np.concatenate([site.atoms for site in sites])
     weight = np.concatenate([site.weights for site in sites])
-    return csr_array((weight, (row, column)), shape=(len(sites), count))
+    kept = weight > 0
+    return csr_array((weight[kept], (row[kept], column[kept])), shape=(len(sites), count))

@@ -45,7 +45,10 @@ def molecules_of(topology: mdtraj.Topology, definition: Mapping, where: str) -> 
 
 def _by_bonds(topology: mdtraj.Topology, atoms: np.ndarray) -> list[np.ndarray]:
     part = parts_of(topology.n_atoms, [(a.index, b.index) for a, b in topology.bonds])[atoms]
-    return [atoms[part == number] for number in dict.fromkeys(part.tolist())]
+    groups = {}
+    for number, atom in zip(part.tolist(), atoms, strict=True):
+        groups.setdefault(number, []).append(atom)
+    return [np.array(group) for group in groups.values()]
 
 
 def site_definitions(
@@ -56,9 +59,6 @@ def site_definitions(
     definition  as the config's `molecules`: select, size, sites and bonds; atoms of a site are
                 named, counted from 0 within the molecule, or, as in VOTCA, named by the number
                 (from 1) and name of their residue and their own, 1:HEX:C1
-
-    Bonds, pairs of sites counted from 0 within the molecule, are added to `topology`, between the
-    first atoms of the sites.
     """
     molecules = molecules_of(topology, definition, where)
     names = _names(topology, molecules[0])
@@ -66,17 +66,35 @@ def site_definitions(
         [_place(atom, names, f"{where}.sites[{number}].atoms") for atom in site["atoms"]]
         for number, site in enumerate(definition["sites"])
     ]
-    for first, second in definition["bonds"]:
-        if max(first, second) >= len(places) or first == second:
-            raise DynmatchError(f"{where}.bonds: there are no sites {first} and {second} to bond")
-        for molecule in molecules:
-            ends = (topology.atom(molecule[places[site][0]]) for site in (first, second))
-            topology.add_bond(*ends)
     return [
         (site, molecule[place])
         for molecule in molecules
         for site, place in zip(definition["sites"], places, strict=True)
     ]
+
+
+def bonds_of(
+    topology: mdtraj.Topology, molecules: Sequence[Mapping], where: str
+) -> list[tuple[int, int]]:
+    """Pairs of atoms whose sites the `molecules` of a config bond, beside those that the topology
+    does: the first atoms of the sites.
+
+    Raises DynmatchError, naming the key, for sites that there are not.
+    """
+    made = []
+    for number, definition in enumerate(molecules):
+        if not definition["bonds"]:
+            continue
+        here = f"{where}.molecules[{number}]"
+        atoms = [group[0] for _, group in site_definitions(topology, definition, here)]
+        count = len(definition["sites"])
+        for first, second in definition["bonds"]:
+            if max(first, second) >= count or first == second:
+                raise DynmatchError(
+                    f"{here}.bonds: there are no sites {first} and {second} to bond"
+                )
+            made += zip(atoms[first::count], atoms[second::count], strict=True)
+    return made
 
 
 def _names(topology: mdtraj.Topology, molecule: np.ndarray) -> list[tuple[str, str]]:

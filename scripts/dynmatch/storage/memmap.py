@@ -67,10 +67,14 @@ def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
     if len(arrays) == 1:
         return arrays[0]
     whole = empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
-    first = 0
+    step, done = rows_at_once(whole.shape, whole.dtype), 0
     for array in arrays:
-        whole[first : first + len(array)] = array
-        first += len(array)
+        for first in range(0, len(array), step):
+            some = array[first : first + step]
+            whole[done : done + len(some)] = some
+            done += len(some)
+            release(array)
+            release(whole)
     return whole
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import random
+from jax import Array, random
 from tqdm import tqdm
 
 from dynmatch.bottom_up import relative_entropy
@@ -22,6 +22,7 @@ from dynmatch.dynamics.base import Scale
 from dynmatch.dynamics.initial import (
     einstein_friction,
     force_frequency,
+    friction_in_liquid,
     mean_mass,
     start_values,
 )
@@ -42,7 +43,7 @@ from dynmatch.training.convergence import advice, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.plan import equation_for, make_plan
 from dynmatch.training.play import Progress, play
-from dynmatch.training.state import GameState, draw
+from dynmatch.training.state import Drawn, GameState, draw
 from dynmatch.units import BOLTZMANN
 
 STRUCTURE_LAG = 1.0
@@ -119,13 +120,13 @@ class Prepared:
 
     data     windows of the reference
     initial  parameters of the "potential", and logarithms of the values of the "dynamics"
-    mass     (T,) mean mass of the sites of each type, amu
+    scale    that these are made of
     """
 
     game: Game
     data: Windows
     initial: dict[str, dict]
-    mass: np.ndarray
+    scale: Scale
 
 
 def prepare(
@@ -163,7 +164,7 @@ def prepare(
     classifier = form_of(form.sees).of(form, topology, settings.classifier)
     windows = data.take(data.starts[np.linspace(0, len(data.starts) - 1, 256).astype(int)])
     game = Game(plan, classifier, settings, freeze, standard_for(classifier, data.box, windows))
-    return Prepared(game, data, {"potential": parameters, "dynamics": begin}, mass)
+    return Prepared(game, data, {"potential": parameters, "dynamics": begin}, scale)
 
 
 def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameState, Progress]:
@@ -184,16 +185,33 @@ def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameStat
             initial["potential"],
             topology,
             data,
-            prepared.mass,
+            prepared.scale.mass,
             seed,
             settings,
             progress.start,
         )
         initial = initial | {"potential": parameters}
+        if game.plan.learned and form.reach and topology.bonds:
+            initial |= {"dynamics": _dynamics_of_molecules(prepared, parameters, drawn, seed)}
         release_memory()
     state = game.init(key, initial, drawn)
     progress.seconds = time.monotonic() - begun
     return state, progress
+
+
+def _dynamics_of_molecules(
+    prepared: Prepared, parameters: dict, drawn: Drawn, seed: int
+) -> dict[str, Array]:
+    """Logarithms of the start values in a liquid of molecules with these `parameters` of the
+    potential."""
+    plan, scale = prepared.game.plan, prepared.scale
+    tables = plan.potential.tabulate(parameters)
+    friction = friction_in_liquid(plan, scale, tables, drawn.reference, seed)
+    told = zip(plan.potential.names, scale.friction, friction, strict=True)
+    for name, einstein, found in told:
+        logging.info("friction of %s: %.4g amu/ps, kB T/D %.4g", name, found, einstein)
+    scale = replace(scale, friction=friction)
+    return start_values(plan.equation, scale, prepared.game.settings.initial, seed)
 
 
 def model_of(plan: RolloutPlan, averaged: dict, temperature: float) -> Model:

@@ -7,6 +7,12 @@ from dynmatch.systems import costs, liquid
 from dynmatch.systems.base import Section, System
 from dynmatch.units import BOLTZMANN
 
+MODES = {
+    "exponentials": ("exponential_strength_per_ps2", "exponential_time_ps"),
+    "cosines": ("cosine_strength_per_ps2", "cosine_rate_per_ps", "cosine_frequency_rad_per_ps"),
+}
+"""Columns of the modes of a memory, as model files call them, in the order of the config."""
+
 
 def sites(system: Section) -> int:
     return system["reference"]["sites"]
@@ -31,8 +37,9 @@ def dynamics(system: Section, models: list[str]) -> list[str]:
     return [system["reference"]["dynamics"]]
 
 
-def truth(system: Section) -> dict[str, float]:
-    """A reference without velocities has no mass; memory adds its integral to the friction."""
+def truth(system: Section) -> dict[str, float | list[float]]:
+    """A reference without velocities has no mass; memory adds its integral to the friction, and its
+    modes are columns of their own."""
     reference = system["reference"]
     memory = sum(strength * time for strength, time in reference["exponentials"])
     memory += sum(c * rate / (rate**2 + w**2) for c, rate, w in reference["cosines"])
@@ -43,6 +50,12 @@ def truth(system: Section) -> dict[str, float]:
     }
     if card_of(reference["dynamics"]).velocities:
         known["mass_over_alpha2"] = reference["mass"]
+    if card_of(reference["dynamics"]).memory:
+        known |= {"white_friction_amu_per_ps": reference["gamma"], "mass_amu": reference["mass"]}
+        for modes, columns in MODES.items():
+            known |= {
+                name: [mode[k] for mode in reference[modes]] for k, name in enumerate(columns)
+            }
     return known
 
 

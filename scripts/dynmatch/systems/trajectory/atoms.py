@@ -39,10 +39,11 @@ COLUMNS = {
 
 class Atoms(NamedTuple):
     """topology of n atoms; masses (n,), amu, as far as the files state them, NaN where they do
-    not."""
+    not; files, as messages name them."""
 
     topology: mdtraj.Topology
     masses: np.ndarray
+    files: str = "that was given"
 
     @property
     def bonds(self) -> list[tuple[int, int]]:
@@ -74,10 +75,12 @@ def read_atoms(files: str | Path | Sequence[str | Path], where: str = "reference
                 first.topology.add_bond(first.topology.atom(i), first.topology.atom(j))
         if np.isnan(first.masses).all():
             first = first._replace(masses=other.masses)
-    return first
+    return first._replace(files=" and ".join(map(str, paths)))
 
 
-def with_guessed_bonds(atoms: Atoms, positions: np.ndarray, box: np.ndarray | None) -> Atoms:
+def with_guessed_bonds(
+    atoms: Atoms, positions: np.ndarray, box: np.ndarray | None, where: str = "reference"
+) -> Atoms:
     """The atoms with bonds where two are nearer than 0.55 times the sum of their van der Waals
     radii, as VMD and MDAnalysis guess them.
 
@@ -89,8 +92,8 @@ def with_guessed_bonds(atoms: Atoms, positions: np.ndarray, box: np.ndarray | No
     unknown = [n for n, element in enumerate(elements) if element is None or not element.mass]
     if unknown:
         raise DynmatchError(
-            f"bonds: the element of {atoms.topology.atom(unknown[0])} is not known, so its bonds "
-            "cannot be guessed; give a topology with bonds"
+            f"{where}.bonds: the element of {atoms.topology.atom(unknown[0])} is not known, so its "
+            "bonds cannot be guessed; give a topology with bonds"
         )
     made = MDAnalysis.Universe.empty(len(elements), trajectory=True)
     made.add_TopologyAttr("types", [element.symbol.upper() for element in elements])
@@ -139,7 +142,9 @@ def _by_mdanalysis(path: str | Path, form: str) -> Atoms:
     # of an ITP file, they are the first letters of its types
     told = hasattr(read, "elements") and form != "ITP"
     symbols = list(map(str, read.elements)) if told else [""] * len(read)
-    return Atoms(_converted(read, masses, symbols), masses)
+    # HOOMD's residues are rigid bodies
+    named = hasattr(read, "resnames") and form != "GSD"
+    return Atoms(_converted(read, masses, symbols, named), masses)
 
 
 def _columns(path: str | Path) -> dict[str, str]:
@@ -154,17 +159,16 @@ def _columns(path: str | Path) -> dict[str, str]:
 
 
 def _converted(
-    atoms: MDAnalysis.AtomGroup, masses: np.ndarray, symbols: Sequence[str]
+    atoms: MDAnalysis.AtomGroup, masses: np.ndarray, symbols: Sequence[str], named: bool
 ) -> mdtraj.Topology:
     """Atoms of MDAnalysis as a topology of MDTraj, in which the atoms of a residue follow one
-    another. Where residues have no names, as in LAMMPS, they are atoms of one molecule's number
+    another. Where residues are not `named`, as in LAMMPS, they are atoms of one molecule's number
     that bonds hold together. Without names, an atom of type 3 is T3."""
     bonds = sorted(map(tuple, atoms.bonds.indices.tolist())) if hasattr(atoms, "bonds") else []
     if hasattr(atoms, "names"):
         names = list(map(str, atoms.names))
     else:
         names = [kind if kind[:1].isalpha() else f"T{kind}" for kind in map(str, atoms.types)]
-    named = hasattr(atoms, "resnames")
     part = np.zeros(len(atoms), int) if named else parts_of(len(atoms), bonds)
     called = atoms.resnames if named else ["MOL"] * len(atoms)
     segments = atoms.segindices if named else np.zeros(len(atoms), int)

@@ -34,7 +34,6 @@ MDANALYSIS_TRAJECTORIES = {
     ".lammpsdump": "LAMMPSDUMP",
     ".dump": "LAMMPSDUMP",
     ".xyz": "XYZ",
-    ".mdcrd": "MDCRD",
     ".trj": "TRJ",
     ".gsd": "GSD",
     ".h5md": "H5MD",

@@ -1,11 +1,15 @@
 """A user's trajectory files, some frames at a time, in nm and ps whatever their format."""
 
 import re
+import shutil
+import tempfile
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import gsd.hoomd
 import MDAnalysis.coordinates.core
 import mdtraj
 import numpy as np
@@ -14,21 +18,27 @@ from MDAnalysis.lib.formats.libmdaxdr import TRRFile
 from scipy.io import netcdf_file
 
 from dynmatch.errors import DynmatchError
-from dynmatch.sites.box import vectors_of
-from dynmatch.systems.trajectory.atoms import first_line
+from dynmatch.sites.box import ROUNDING, vectors_of
+from dynmatch.storage import memmap
+from dynmatch.systems.trajectory.atoms import Atoms, first_line
 from dynmatch.systems.trajectory.formats import ARRAYS, suffix, trajectory_format
+
+# MDTraj warns that another library would read NetCDF faster
+warnings.filterwarnings("ignore", ".*netCDF4")
 
 AT_ONCE = 2_000_000
 """Atoms, over all frames, in memory at a time."""
 MOST_FRAMES = 500
 """Frames in memory at a time."""
-WITHOUT_TIMES = (".pdb", ".binpos")
+WITHOUT_TIMES = (".pdb", ".binpos", ".mdcrd", ".crd", ".arc")
 """Suffixes of formats whose frames carry no time and that MDTraj counts from 0."""
 ANGSTROM = 0.1
 """nm"""
 LAMMPS_UNITS = {"real": (100.0, 41.84), "metal": (0.1, 964.8533212)}
 """Velocities in nm/ps and forces in kJ/mol/nm of LAMMPS's units: angstrom/fs and kcal/mol/angstrom,
 angstrom/ps and eV/angstrom."""
+NO_BOX = 1e4
+"""Edge of the box that stands for none while files are read, nm: nothing is as large."""
 DEGREES = (30.0, 150.0)
 """Angles of a box in a DCD file, where it has angles in degrees."""
 
@@ -57,20 +67,58 @@ class Frames:
         return len(self.positions)
 
 
-def frames_of(
-    path: str | Path, topology: mdtraj.Topology, named: str, lammps_units: str = "real"
-) -> Iterator[Frames]:
-    """All frames of a file, of the atoms of `topology`, which messages call `named`.
+@dataclass(frozen=True)
+class Reading:
+    """What a config's reference says on how its files are read.
 
+    periodic      whether the system is; if not, boxes in the files are not looked at
+    edges         (3,) nm, of the box, for files that have none
     lammps_units  of the velocities and forces in LAMMPS's dumps: "real" or "metal"
+    where         the section of the config that messages name
+    """
+
+    periodic: bool = True
+    edges: Sequence[float] = ()
+    lammps_units: str = "real"
+    where: str = "reference"
+
+
+def boxed_frames(path: str | Path, atoms: Atoms, reading: Reading) -> Iterator[Frames]:
+    """`frames_of`, each with the vectors of its box: that of the file, the one that is given, or
+    one in which nothing is near its image where the system is not periodic.
+
+    Raises DynmatchError, naming the key, where there is none, or one too many.
+    """
+    where = reading.where
+    for some in frames_of(path, atoms, reading.lammps_units):
+        vectors = some.vectors
+        if not reading.periodic:
+            vectors = np.tile(NO_BOX * np.eye(3), (len(some), 1, 1))
+        elif len(reading.edges):
+            if vectors is not None:
+                raise DynmatchError(
+                    f"{where}.edges: {path} has boxes of its own; leave the key out"
+                )
+            vectors = np.tile(np.diag(np.asarray(reading.edges, np.float64)), (len(some), 1, 1))
+        elif vectors is None:
+            raise DynmatchError(
+                f"{path}: has no box; give its edges, nm, as {where}.edges, write the trajectory "
+                f"in a format that keeps it (XTC, TRR, DCD, NetCDF, HDF5), or set {where}.periodic "
+                "to false for a system without"
+            )
+        yield replace(some, vectors=vectors)
+
+
+def frames_of(path: str | Path, atoms: Atoms, lammps_units: str = "real") -> Iterator[Frames]:
+    """All frames of a file, of these atoms; `lammps_units` as in `Reading`.
 
     Raises DynmatchError, naming the file, where it cannot be read or is of another number of atoms.
     """
-    count, done = topology.n_atoms, 0
+    count, done = atoms.topology.n_atoms, 0
     try:
-        for some in _reader(path, topology, lammps_units):
+        for some in _reader(path, atoms.topology, lammps_units):
             if some.positions.shape[1:] != (count, 3):
-                raise DynmatchError(_disagreement(path, named, some.positions.shape[1], count))
+                raise DynmatchError(_disagreement(path, atoms, some.positions.shape[1]))
             _check_boxes(path, some.vectors, done)
             done += len(some)
             yield some
@@ -79,7 +127,7 @@ def frames_of(
     except Exception as error:  # each format's reader raises other classes
         shape = re.search(r"xyz must be shape .* \(\d+, (\d+), 3\)", str(error))
         if shape:
-            raise DynmatchError(_disagreement(path, named, int(shape[1]), count)) from error
+            raise DynmatchError(_disagreement(path, atoms, int(shape[1]))) from error
         raise DynmatchError(
             f"{path}: cannot be read as a trajectory: {first_line(error)}"
         ) from error
@@ -96,12 +144,18 @@ def _check_boxes(path: str | Path, vectors: np.ndarray | None, done: int) -> Non
             f"{path}: the box of frame {done + bad} has vectors "
             f"{vectors[bad].round(4).tolist()} nm, which no box has"
         )
+    upper = np.abs(vectors[:, [0, 0, 1], [1, 2, 2]]).max(-1) > ROUNDING * edges.max(-1)
+    if upper.any():
+        raise DynmatchError(
+            f"{path}: the first vector of the box of frame {done + np.argmax(upper)} is not along "
+            "x, or its second not in the xy plane; turn positions and box so that they are"
+        )
 
 
-def _disagreement(path: str | Path, named: str, here: int, there: int) -> str:
+def _disagreement(path: str | Path, atoms: Atoms, here: int) -> str:
     return (
-        f"{path}: has {here} atoms, not the {there} of the topology {named}; give the topology "
-        "that this trajectory was written with"
+        f"{path}: has {here} atoms, not the {atoms.topology.n_atoms} of the topology "
+        f"{atoms.files}; give the topology that this trajectory was written with"
     )
 
 
@@ -115,6 +169,8 @@ def _reader(path, topology: mdtraj.Topology, lammps_units: str) -> Iterator[Fram
             return _trr(path)
         case "DCD":
             return _dcd(path)
+        case "GSD":
+            return _gsd(path)
         case "NCDF":
             held = _netcdf_variables(path)
             timed = "time" in held
@@ -205,13 +261,31 @@ def _dcd_box(path: str | Path, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.tril(upper.transpose(0, 2, 1) * sign[:, None]), turn * sign[:, None]
 
 
+def _gsd(path: str | Path) -> Iterator[Frames]:
+    """HOOMD's boxes are edges and tilts, which MDAnalysis takes for cosines. It has no units:
+    lengths are taken for angstrom."""
+    with gsd.hoomd.open(str(path), "r") as file:
+        step = _at_once(file[0].particles.N if len(file) else 1)
+        for first in range(0, len(file), step):
+            frames = [file[n] for n in range(first, min(first + step, len(file)))]
+            x, y, z, xy, xz, yz = np.array([f.configuration.box for f in frames], np.float64).T
+            nothing = np.zeros(len(frames))
+            rows = [[x, nothing, nothing], [xy * y, y, nothing], [xz * z, yz * z, z]]
+            vectors = ANGSTROM * np.moveaxis(np.array(rows), 2, 0)
+            yield Frames(
+                ANGSTROM * np.array([f.particles.position for f in frames]),
+                vectors=vectors if vectors.any() else None,
+                steps=np.array([f.configuration.step for f in frames]),
+            )
+
+
 def _by_mdanalysis(
     path: str | Path, form: str, atoms: int, lammps_units: str, timed: bool
 ) -> Iterator[Frames]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # files of AMBER in plain text do not say how many atoms they are of
-        known = {"n_atoms": atoms} if form in ("TRJ", "MDCRD") else {}
+        known = {"n_atoms": atoms} if form == "TRJ" else {}
         reader = MDAnalysis.coordinates.core.reader(str(path), format=form, **known)
         dump = form == "LAMMPSDUMP"
         # MDAnalysis leaves the units of dumps as they are; else angstrom/ps and kJ/mol/angstrom
@@ -256,8 +330,7 @@ def _arrays(path: str | Path) -> Iterator[Frames]:
     positions (F, n, 3), nm; box (3,), (3, 3), (F, 3) or (F, 3, 3), nm; time (F,), ps; velocities
     and forces (F, n, 3), nm/ps and kJ/mol/nm.
     """
-    loaded = np.load(path, allow_pickle=False, mmap_mode="r")
-    held = {"positions": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    held = _members(path) if suffix(path) == ".npz" else {"positions": np.load(path, "r")}
     known = {"positions", "box", "time", "velocities", "forces"}
     if "positions" not in held or held.keys() - known:
         raise DynmatchError(
@@ -276,8 +349,24 @@ def _arrays(path: str | Path) -> Iterator[Frames]:
     step = _at_once(positions.shape[1])
     for first in range(0, len(positions), step):
         some = slice(first, first + step)
-        parts = {k: np.asarray(held[k][some]) for k in held if k != "box"}
+        parts = {k: np.array(held[k][some]) for k in held if k != "box"}
+        for array in held.values():
+            memmap.release(array)
         yield Frames(vectors=None if vectors is None else vectors[some], **parts)
+
+
+def _members(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file, unpacked on disk (TMPDIR): they may be larger than the memory."""
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            with tempfile.NamedTemporaryFile(suffix=".npy") as copy:
+                with archive.open(entry) as packed:
+                    shutil.copyfileobj(packed, copy)
+                copy.flush()
+                # what is mapped stays when its name is gone
+                found[entry.filename.removesuffix(".npy")] = np.load(copy.name, "r")
+    return found
 
 
 def _box_array(path: str | Path, box: np.ndarray, frames: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Mapping files of VOTCA and PyCGTOOL as the `molecules` of a config.
+"""Mapping files as the `sites` and `molecules` of a config: those of VOTCA and PyCGTOOL, and YAML.
 
 VOTCA: https://www.votca.org/csg/mapping.html; PyCGTOOL: https://pycgtool.readthedocs.io.
 """
@@ -9,24 +9,40 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import yaml
+
 from dynmatch.errors import DynmatchError
 
+YAML = (".yaml", ".yml")
 
-def read_mapping(path: str | Path) -> list[dict[str, Any]]:
-    """Molecules, as `reference.molecules` has them, from VOTCA's XML, or from PyCGTOOL's .map with
-    the bonds of a .bnd file of the same name, where there is one.
 
-    Raises DynmatchError, naming the file, for what is neither.
+def read_mapping(path: str | Path) -> dict[str, list[dict[str, Any]]]:
+    """The keys `molecules` and `sites` of a config's reference: `molecules` from VOTCA's XML, or
+    from PyCGTOOL's .map with the bonds of a .bnd file of the same name, where there is one; either
+    from YAML, as it stands.
+
+    Raises DynmatchError, naming the file, for what is none of these.
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        made = [_votca(text)] if path.suffix.lower() == ".xml" else list(_pycgtool(text, path))
+        made = _read(path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ElementTree.ParseError, ValueError, KeyError) as error:
         raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: {error}") from error
-    if not made:
-        raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: it has no molecules")
+    except yaml.YAMLError as error:
+        raise DynmatchError(f"{path}: no YAML: {str(error).splitlines()[0]}") from error
+    if not any(made.values()):
+        raise DynmatchError(f"{path}: no mapping: it has neither molecules nor sites")
     return made
+
+
+def _read(path: Path, text: str) -> dict[str, list[dict[str, Any]]]:
+    suffix = path.suffix.lower()
+    if suffix in YAML:
+        held = yaml.safe_load(text)
+        if not isinstance(held, dict) or held.keys() - {"molecules", "sites"}:
+            raise DynmatchError(f"{path}: may have the keys molecules and sites, and no other")
+        return held
+    return {"molecules": [_votca(text)] if suffix == ".xml" else list(_pycgtool(text, path))}
 
 
 def _votca(text: str) -> dict[str, Any]:
@@ -38,10 +54,8 @@ def _votca(text: str) -> dict[str, Any]:
         atoms = _text(bead, "beads").split()
         names.append(_text(bead, "name"))
         residues |= dict.fromkeys(atom.split(":")[1] for atom in atoms)
-        site = {"name": _plain(_text(bead, "type")), "atoms": atoms}
-        given = weights[_text(bead, "mapping")]
-        if len(set(given)) > 1:
-            site["weights"] = [float(weight) for weight in given]
+        given = [float(weight) for weight in weights[_text(bead, "mapping")]]
+        site = {"name": _plain(_text(bead, "type")), "atoms": atoms, "weights": given}
         sites.append(site)
     bonds = []
     for bond in tree.iter("bond"):

@@ -29,8 +29,8 @@ def common(
 
     Raises DynmatchError, naming `key`, where they vary by more.
     """
-    every = np.concatenate(vectors)
-    first = every[0]
+    first = vectors[0][0]
+    every = nearest(np.concatenate(vectors), first)
     if same(every, first):
         return first, None
     mean = every.mean(0)
@@ -51,6 +51,16 @@ def common(
     return mean, scale
 
 
+def nearest(vectors: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3, 3) of the same periodic images, as near as can be to the box `other` (3, 3):
+    engines flip the vectors of a box that is sheared beyond half an edge."""
+    made = np.array(vectors, np.float64)
+    for row, across in ((2, 1), (2, 0), (1, 0)):
+        off = (made[..., row, across] - other[row, across]) / made[..., across, across]
+        made[..., row, :] -= np.round(off)[..., None] * made[..., across, :]
+    return made
+
+
 def same(old: np.ndarray, new: np.ndarray) -> bool:
     """Whether boxes `old` (..., 3, 3) are the box `new` but for rounding."""
     return bool(np.abs(old - new).max() <= SAME * new.max())
@@ -59,6 +69,7 @@ def same(old: np.ndarray, new: np.ndarray) -> bool:
 def scaled(positions: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Positions (F, n, 3), nm, in boxes `old` (3, 3) or (F, 3, 3) as they are in the box `new`; as
     they were, where the boxes are the same."""
+    old = nearest(old, new)
     if same(old, new):
         return positions
     return positions @ (np.linalg.inv(old) @ new)

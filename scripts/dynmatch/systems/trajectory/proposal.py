@@ -48,6 +48,7 @@ def values(found: Survey) -> dict[str, Any]:
         "potential": {
             "cutoff": cutoff,
             "three_body_cutoff": _down(min(1.3 * shell, cutoff), 0.01),
+            "hidden": [],
         },
         "training": {
             "lags": [lag],

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, islice
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.storage import memmap
 from dynmatch.systems.trajectory.atoms import Atoms, read_atoms
 from dynmatch.systems.trajectory.card import HOW_TO_READ
-from dynmatch.systems.trajectory.frames import frames_of
-from dynmatch.systems.trajectory.projection import project_own
+from dynmatch.systems.trajectory.frames import Reading, frames_of
+from dynmatch.systems.trajectory.projection import guessed, project_own
 
 PAIRS = 100_000
 """Pairs of sites that a g(r) is estimated from, of each pair of types."""
@@ -59,23 +59,33 @@ class Survey:
         return [count * self.trajectory.frame_spacing for count in frames]
 
 
-def survey(reference: Mapping[str, Any], temperature: float, where: str = "reference") -> Survey:
+def survey(
+    reference: Mapping[str, Any],
+    temperature: float,
+    where: str = "reference",
+    atoms: Atoms | None = None,
+) -> Survey:
     """Of the files in a config's section `reference`, with the defaults filled in.
 
     temperature  K
+    atoms        those of its topology, where they have been read already
 
     Raises DynmatchError, naming the key or the file, for all that the projection refuses.
     """
+    atoms = atoms or read_atoms(reference["topology"], where)
+    reading = {key: reference[key] for key in HOW_TO_READ}
+    if reading.pop("bonds") == "guess":
+        kept = {key: reading[key] for key in ("periodic", "edges", "lammps_units")}
+        atoms = guessed(atoms, reference["trajectories"][0], Reading(**kept, where=where))
     trajectory = project_own(
-        reference["topology"],
+        atoms,
         reference["trajectories"],
         reference["frame_spacing"],
         temperature,
         reference["sites"],
         where=where,
-        **{key: reference[key] for key in HOW_TO_READ},
+        **reading,
     )
-    atoms = read_atoms(reference["topology"], where)
     curves = _structure(trajectory)
     found = {name: _extrema(*curve) for name, curve in curves.items()}
     first = [maxima[0] for maxima, _ in found.values() if maxima]
@@ -92,10 +102,14 @@ def survey(reference: Mapping[str, Any], temperature: float, where: str = "refer
 
 def spacing_in(path: str, atoms: Atoms) -> float | None:
     """Time between the first two frames of a file, ps; None where it has no times."""
-    first = next(frames_of(path, atoms.topology, "that was given"), None)
-    if first is None or first.time is None or len(first) < 2 or first.time[1] == first.time[0]:
+    # of a large system, frames come one by one
+    some = list(islice(frames_of(path, atoms), 2))
+    if any(frames.time is None for frames in some):
         return None
-    return float(f"{first.time[1] - first.time[0]:.5g}")
+    time = np.concatenate([frames.time for frames in some]) if some else []
+    if len(time) < 2 or time[1] == time[0]:
+        return None
+    return float(f"{time[1] - time[0]:.5g}")
 
 
 def described(found: Survey) -> list[str]:

@@ -11,8 +11,8 @@ taken, throughout: it is linear in the covariances, so that sampling noise of fe
 zero in it. With S of the same windows it has not: with 35 vectors and 8 windows of 64 sites
 displacements came out 1 % too large.
 
-The network alone finds this optimum late, weakly and with noise: see "What was tried" in
-docs/method.md.
+The network alone finds this optimum late, weakly and with noise: see "What held GLE back" in
+docs/lab-notes.md.
 """
 
 import jax.numpy as jnp
