@@ -34,11 +34,20 @@ from dynmatch.systems.base import baselines_of, values_at
 from dynmatch.training import reads
 from dynmatch.training.classifiers.registry import CLASSIFIERS
 from dynmatch.workflow import estimates
-from dynmatch.workflow.config import check_writable, complete, models_of, retyped, seeds_of
+from dynmatch.workflow.config import (
+    check_writable,
+    complete,
+    models_of,
+    require_unique_keys,
+    retyped,
+    seeds_of,
+)
 from dynmatch.workflow.devices import check_gpu, gpus_here, on_gpu
 from dynmatch.workflow.schema import choices
 
 try:
+    for file in dict.fromkeys(map(os.path.abspath, workflow.configfiles)):
+        require_unique_keys(file)
     config = complete(retyped(config, workflow.config_settings.config))
     check_writable(f"results/{config['run']}")
 except DynmatchError as error:

@@ -7,6 +7,7 @@ import numpy as np
 
 from dynmatch import model_file
 from dynmatch.model import Model
+from dynmatch.runtime.jax_setup import decided
 from dynmatch.simulation import run
 from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.topology import SiteTopology
@@ -37,6 +38,7 @@ class TrainedModel:
         """Forces (N, 3), kJ/mol/nm, as `energy`."""
         return self.evaluate(positions, box, topology)[1]
 
+    @decided()
     def evaluate(
         self, positions: np.ndarray, box: np.ndarray, topology: SiteTopology | None = None
     ) -> tuple[float, np.ndarray]:
@@ -77,6 +79,7 @@ class TrainedModel:
         )
 
 
+@decided()
 def load_model(path: str | Path) -> TrainedModel:
     """The trained model of the file `path`, a model.yaml with its model.npz beside it.
 

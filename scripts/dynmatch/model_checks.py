@@ -15,7 +15,8 @@ import yaml
 from flax.traverse_util import flatten_dict
 
 from dynmatch.dynamics.base import Scale
-from dynmatch.errors import DynmatchError
+from dynmatch.dynamics.registry import equation_of
+from dynmatch.errors import DynmatchError, told
 from dynmatch.model import Model
 from dynmatch.potentials.sum import Potential
 
@@ -60,8 +61,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name.
 
-    Raises DynmatchError, before any is read, where one is not of floating-point numbers, or where
-    they claim more than they hold or than `LARGEST_ARCHIVE`.
+    Raises DynmatchError, before any is read, where one is not of the single precision that models
+    are written in (others would be rounded to it), or where they claim more than they hold or than
+    `LARGEST_ARCHIVE`.
     """
     with zipfile.ZipFile(path) as archive:
         if sum(each.file_size for each in archive.infolist()) > LARGEST_ARCHIVE:
@@ -76,12 +78,48 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 )
                 shape, _, dtype = read(file)
             name = each.filename.removesuffix(".npy")
-            if dtype.kind != "f":
-                raise DynmatchError(f"{path}: {name} is of {dtype}, not of floating-point numbers")
+            if dtype != np.float32:
+                raise DynmatchError(f"{path}: {name} is of {dtype}, a model's arrays of float32")
             if math.prod(shape) * dtype.itemsize > each.file_size:
                 raise DynmatchError(f"{path}: {name} claims more numbers than it holds: {shape}")
     with np.load(path, allow_pickle=False) as loaded:
         return {name: loaded[name] for name in loaded}
+
+
+def require_entries(document: Mapping[str, Any], path: Path) -> None:
+    """Raise DynmatchError, naming the entry, where one that every model has is missing or of
+    another type: text, a mapping, positive numbers."""
+    kinds = {"dynamics": str, "arrays": str, "potential": Mapping}
+    for key, kind in kinds.items():
+        if not isinstance(document.get(key), kind):
+            raise DynmatchError(f"{path}: {key} is {shown(document.get(key))}, not of its type")
+    for key in ("temperature_k", "time_step_ps"):
+        _require_positive(document.get(key), key, path)
+    types = document.get("types", {})
+    if not isinstance(types, Mapping) or not all(isinstance(x, Mapping) for x in types.values()):
+        raise DynmatchError(f"{path}: types is {shown(types)}, not of its type")
+    try:
+        parameters = equation_of(document["dynamics"]).parameters.values()
+    except DynmatchError as error:
+        raise DynmatchError(f"{path}: {error}") from error
+    of_types = {f"types: {name}: ": each for name, each in types.items()}
+    for parameter in parameters:
+        parts = of_types if parameter.of_type and types else {"": document}
+        for place, part in parts.items():
+            value = part.get(parameter.column)
+            if not _holds_numbers(value):
+                raise DynmatchError(
+                    f"{path}: {place}{parameter.column} is {shown(value)}, not of numbers"
+                )
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Whether it is a number, or a list of numbers, none of hundreds of digits."""
+    several = value if isinstance(value, list) else [value]
+    for x in several:
+        if isinstance(x, bool) or not isinstance(x, int | float) or abs(x) > 1e300:
+            return False
+    return bool(several)
 
 
 def require_numbers(record: Mapping[str, Any], path: Path) -> None:
@@ -90,14 +128,14 @@ def require_numbers(record: Mapping[str, Any], path: Path) -> None:
     for place, value in _numbers(record, "potential"):
         largest = LARGEST_COUNT if isinstance(value, int) else LARGEST_NUMBER
         if not -largest <= value <= largest:
-            raise DynmatchError(f"{path}: {place} is {_shown(value)}, no sensible number")
+            raise DynmatchError(f"{path}: {place} is {shown(value)}, no sensible number")
 
 
-def require_arrays(potential: Potential, parameters: Mapping[str, Any], path: Path) -> None:
+def require_arrays(
+    shapes: Mapping[str, tuple[int, ...]], parameters: Mapping[str, Any], path: Path
+) -> None:
     """Raise DynmatchError, naming the array, where one is missing, unknown, of another shape than
-    `potential` has, or not finite."""
-    wanted = jax.eval_shape(potential.initialise, jax.random.PRNGKey(0))
-    shapes = {name: each.shape for name, each in flatten_dict(wanted, sep="/").items()}
+    the potential has, or not finite."""
     arrays = flatten_dict(parameters, sep="/")
     for name, shape in shapes.items():
         if name not in arrays:
@@ -114,8 +152,6 @@ def require_arrays(potential: Potential, parameters: Mapping[str, Any], path: Pa
 def require_sense(model: Model, document: Mapping[str, Any], path: Path) -> None:
     """Raise DynmatchError, naming the value, where the motion or the ranges of `model` make no
     sense, or where the file `document` contradicts itself."""
-    _require_positive(document["temperature_k"], "temperature_k", path)
-    _require_positive(document["time_step_ps"], "time_step_ps", path)
     types = np.ones(len(model.potential.names))
     begin = model.equation.initial(Scale(types, types, types))
     for name, parameter in model.equation.parameters.items():
@@ -127,27 +163,47 @@ def require_sense(model: Model, document: Mapping[str, Any], path: Path) -> None
             )
         for value in np.ravel(model.values[name]).tolist():
             _require_positive(value, parameter.column, path)
-    _require_potential(model.potential, path)
     names = model.potential.names
-    parts = [(document["types"][each], f"types: {each}: ") for each in names if len(names) > 1]
-    for number, (part, place) in enumerate(parts or [(document, "")]):
-        for column, value in model.columns(number).items():
-            if column in part and not np.allclose(part[column], value, rtol=ROUNDING, atol=0):
+    several = len(names) > 1
+    columns = [model.columns(number) for number in range(len(names))]
+    for number, name in enumerate(names):
+        part, place = (document["types"][name], f"types: {name}: ") if several else (document, "")
+        for column, value in columns[number].items():
+            if column in part and not _alike(part[column], value, value):
                 raise DynmatchError(
-                    f"{path}: {place}{column} is {part[column]}, but what it follows from gives "
-                    f"{value}"
+                    f"{path}: {place}{column} is {shown(part[column])}, but what it follows from "
+                    f"gives {value}"
                 )
+    for column in columns[0].keys() & document.keys():
+        # that of several types is of their mean site, and which sites there were is not in the file
+        low, high = (end([each[column] for each in columns], axis=0) for end in (np.min, np.max))
+        if not _alike(document[column], low, high):
+            raise DynmatchError(
+                f"{path}: {column} is {shown(document[column])}, but those of its types are from "
+                f"{low} to {high}"
+            )
 
 
-def _require_potential(potential: Potential, path: Path) -> None:
+def _alike(value: Any, low: Any, high: Any) -> bool:
+    """Whether it is a number, or a list of numbers, from `low` to `high`, which are positive."""
+    if not _holds_numbers(value) or np.shape(value) != np.shape(low):
+        return False
+    numbers = np.asarray(value, np.float64)
+    least, most = np.asarray(low) * (1 - ROUNDING), np.asarray(high) * (1 + ROUNDING)
+    return bool(((least <= numbers) & (numbers <= most)).all())
+
+
+def require_potential(potential: Potential, path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of its arrays, by name. Raises DynmatchError, naming the entry, where one in the
+    fixed part of a potential is of another type or out of its range."""
     _require_positive(potential.thermal_energy, "potential: thermal_energy", path)
     names = potential.names
     for term in potential.terms:
         place = f"potential: the {term.kind} term"
         for key, kind in get_type_hints(type(term)).items():
             if hasattr(term, key) and not _is_of(getattr(term, key), kind):
-                shown = _shown(getattr(term, key))
-                raise DynmatchError(f"{path}: {place}: {key} is {shown}, not of the right type")
+                found = shown(getattr(term, key))
+                raise DynmatchError(f"{path}: {place}: {key} is {found}, not of the right type")
         for key in ("cutoff", "cores", "thermal_energy"):
             for value in np.ravel(getattr(term, key, ())).tolist():
                 _require_positive(value, f"{place}: {key}", path)
@@ -162,6 +218,12 @@ def _require_potential(potential: Potential, path: Path) -> None:
             f"{path}: potential: the cutoff of the three_body term, {triplet.cutoff:g} nm, is "
             f"beyond that of the pair term, {pair.cutoff:g} nm"
         )
+    try:
+        wanted = jax.eval_shape(potential.initialise, jax.random.PRNGKey(0))
+    except Exception as error:
+        # sizes that do not go together
+        raise DynmatchError(f"{path}: potential: {told(error)}") from error
+    return {name: each.shape for name, each in flatten_dict(wanted, sep="/").items()}
 
 
 def _is_of(value: Any, kind: Any) -> bool:
@@ -181,16 +243,18 @@ def _is_of(value: Any, kind: Any) -> bool:
         return isinstance(value, kind) and all(_is_of(getattr(value, n), hints[n]) for n in hints)
     if kind in (int, float):
         numbers = int if kind is int else (int, float)
-        return isinstance(value, numbers) and not isinstance(value, bool)
+        # whole numbers are counts and indices
+        sound = isinstance(value, numbers) and not isinstance(value, bool)
+        return sound and (kind is float or value >= 0)
     return isinstance(value, kind) if isinstance(kind, type) else True
 
 
 def _require_positive(value: Any, place: str, path: Path) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DynmatchError(f"{path}: {place} is {_shown(value)}, no number")
+        raise DynmatchError(f"{path}: {place} is {shown(value)}, no number")
     if not LEAST_NUMBER <= value <= LARGEST_NUMBER:
         raise DynmatchError(
-            f"{path}: {place} is {_shown(value)}; it must be positive, from {LEAST_NUMBER:g} to "
+            f"{path}: {place} is {shown(value)}; it must be positive, from {LEAST_NUMBER:g} to "
             f"{LARGEST_NUMBER:g}"
         )
 
@@ -206,7 +270,7 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, int | float]]:
         yield place, value
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Short, also of a whole number of hundreds of digits."""
     if isinstance(value, int) and abs(value) > 10**20:
         return "a whole number of more than 20 digits"

@@ -20,16 +20,20 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from dynmatch import model_format1
 from dynmatch.dynamics.base import in_order
 from dynmatch.dynamics.registry import equation_of
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.model import Model
 from dynmatch.model_checks import (
     read_arrays,
     read_yaml,
     require_arrays,
+    require_entries,
     require_numbers,
+    require_potential,
     require_sense,
+    shown,
 )
 from dynmatch.potentials import sum as potentials
+from dynmatch.runtime import jax_setup
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage.atomic import replacing
 
@@ -69,6 +73,7 @@ def save(
         "arrays_sha256": checksum,
         "dynmatch_version": version_of("dynmatch"),
         "library_versions": {name: version_of(name) for name in LIBRARIES},
+        "jax_settings": jax_setup.record(),
     }
     document["content_sha256"] = _content_sha256(document)
     with replacing(path) as temporary:
@@ -88,8 +93,7 @@ def load(path: str | Path) -> Model:
         raise
     except Exception as error:
         # whatever a damaged file makes of the forms that it describes
-        why = str(error) or type(error).__name__
-        raise DynmatchError(f"{path}: not a readable model: {why}") from error
+        raise DynmatchError(f"{path}: not a readable model: {told(error)}") from error
 
 
 def _read(path: Path) -> Model:
@@ -100,13 +104,16 @@ def _read(path: Path) -> Model:
             f"{path}: checksum does not match, the file is damaged or was edited; train the "
             "model again, or take the line content_sha256 out if the change is meant"
         )
-    arrays = path.with_name(Path(document["arrays"]).name)
-    if document["format_version"] not in (1, FORMAT_VERSION):
+    if document.get("format_version") not in (1, FORMAT_VERSION):
         raise DynmatchError(
-            f"{path}: model format {document['format_version']}, and this version of dynmatch "
-            f"reads formats up to {FORMAT_VERSION}"
+            f"{path}: format_version is {shown(document.get('format_version'))}, and this version "
+            f"of dynmatch reads formats up to {FORMAT_VERSION}"
         )
-    if _sha256(arrays) != document["arrays_sha256"]:
+    require_entries(document, path)
+    arrays = path.with_name(Path(document["arrays"]).name or "none")
+    if not arrays.is_file():
+        raise DynmatchError(f"{path}: arrays is {shown(document['arrays'])}, no file beside it")
+    if _sha256(arrays) != document.get("arrays_sha256"):
         raise DynmatchError(f"{arrays}: checksum does not match {path}; train the model again")
     require_numbers(document["potential"], path)
     read = {name: jnp.asarray(array) for name, array in read_arrays(arrays).items()}
@@ -114,9 +121,11 @@ def _read(path: Path) -> Model:
     first = document["format_version"] == 1
     try:
         model = (model_format1.model_of if first else _model_of)(document, parameters)
-    except DynmatchError as error:
-        raise DynmatchError(f"{path}: {error}") from error
-    require_arrays(model.potential, model.parameters, arrays)
+    except Exception as error:
+        # all else was looked at; whatever a damaged form makes of itself
+        raise DynmatchError(f"{path}: potential: {told(error)}") from error
+    shapes = require_potential(model.potential, path)
+    require_arrays(shapes, model.parameters, arrays)
     require_sense(model, document, path)
     return model
 

@@ -50,10 +50,10 @@ def copy_workflow(folder: Path) -> None:
         else:
             shutil.copy(source, folder / name)
     (folder / "drill.yaml").write_text(OVERLAY)
-    for module in ("loop", "simulation"):
-        path = folder / "scripts" / "dynmatch" / f"{module}.py"
-        text = re.sub(r"^(CHECKPOINT_SECONDS) = .*", r"\1 = 2.0", path.read_text(), flags=re.M)
-        path.write_text(text)
+    path = folder / "scripts" / "dynmatch" / "storage" / "checkpoint.py"
+    text, changed = re.subn(r"^SECONDS = .*", "SECONDS = 2.0", path.read_text(), flags=re.M)
+    assert changed == 1
+    path.write_text(text)
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen:

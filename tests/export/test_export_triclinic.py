@@ -85,9 +85,10 @@ def test_the_exported_script_of_a_network_knows_the_box(tmp_path, monkeypatch):
     folder = tmp_path / "export" / "openmm"
     openmm_files.write(folder, model, frame(), "test")
     kept(tmp_path, model)
-    monkeypatch.chdir(folder)
+    # the script changes the folder, and the test is in another one
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["run_openmm.py"])
-    made = {}
+    made = {"__file__": str(folder / "run_openmm.py")}
     exec((folder / "run_openmm.py").read_text().partition("simulation = ")[0], made)
     vectors = [vector._value for vector in made["system"].getDefaultPeriodicBoxVectors()]
     np.testing.assert_allclose(vectors, BOX, rtol=1e-12)

@@ -96,7 +96,7 @@ def test_another_format_is_named(files):
     document = yaml.safe_load(path.read_text())
     del document["content_sha256"]
     path.write_text(yaml.safe_dump(document | {"format_version": 3}))
-    with pytest.raises(DynmatchError, match=r"model\.yaml: model format 3, and .* up to 2"):
+    with pytest.raises(DynmatchError, match=r"model\.yaml: format_version is 3, and .* up to 2"):
         load(path)
 
 

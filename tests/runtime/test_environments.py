@@ -59,6 +59,13 @@ def test_pins_are_those_of_the_lock(environment):
     assert pinned(environment) == {name: versions[name] for name in pinned(environment)}
 
 
+def test_what_nothing_needs_is_left_out_of_the_lock():
+    lines = (ROOT / "envs" / "overrides.txt").read_text().splitlines()
+    left_out = {canonical(Requirement(line).name) for line in lines if not line.startswith("#")}
+    assert left_out
+    assert not left_out & locked().keys()
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_environment_holds_what_the_rule_imports(rule):
     distributions = metadata.packages_distributions()

@@ -126,8 +126,8 @@ def test_the_exported_model_runs_in_openmm(example):
     export = example / "methanol" / "ld" / "seed-1" / "export"
     assert not (export / "not-written.txt").exists()
     call = subprocess.run(
-        [sys.executable, "run_openmm.py", "1"],
-        cwd=export / "openmm",
+        [sys.executable, "openmm/run_openmm.py", "1"],
+        cwd=export,
         env=os.environ | {"PYTHONPATH": str(ROOT / "scripts")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

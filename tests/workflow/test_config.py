@@ -11,7 +11,7 @@ import yaml
 from snakemake.utils import update_config
 
 from dynmatch.errors import DynmatchError
-from dynmatch.workflow.config import check_writable, complete
+from dynmatch.workflow.config import check_writable, complete, require_unique_keys
 from dynmatch.workflow.devices import check_gpu
 from dynmatch.workflow.schema import kinds_of, resolve, schema
 from tests.helpers.rule_files import ROOT
@@ -123,12 +123,31 @@ OWN_MISTAKES = {
         "of {seed}/top.pdb",
         "own.reference.topology: of {seed}/top.pdb has braces, which are wildcards to Snakemake",
     ),
+    "too many files": (
+        ("reference", "trajectories"),
+        ["run-{1..1000}-{1..1000}.xtc"],
+        "own.reference.trajectories: run-{1..1000}-{1..1000}.xtc: ranges of more than 100000",
+    ),
+    "control characters": (
+        ("reference", "topology"),
+        "a\0.pdb",
+        "own.reference.topology: 'a\\x00.pdb' is no path: it has control characters",
+    ),
     "no file fits": (
         ("reference", "trajectories"),
         ["nowhere/part-*.xtc"],
         "own.reference.trajectories: no file fits nowhere/part-*.xtc",
     ),
 }
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink], ids=["hard", "symbolic"])
+def test_a_file_and_a_link_to_it_are_one(tmp_path, link):
+    (tmp_path / "run.xtc").touch()
+    link(tmp_path / "run.xtc", tmp_path / "again.xtc")
+    files = [str(tmp_path / name) for name in ("run.xtc", "again.xtc")]
+    system = changed(OWN, ("reference", "trajectories"), files)
+    assert "again.xtc are one file" in message({"systems": {"own": system}})
 
 
 @pytest.mark.parametrize(("path", "value", "expected"), OWN_MISTAKES.values(), ids=OWN_MISTAKES)
@@ -455,3 +474,33 @@ def test_snakemake_stops_with_the_message_and_leaves_nothing(tmp_path):
     )
     assert "Traceback" not in call.stderr
     assert not (tmp_path / "results").exists()
+
+
+REPEATED = {
+    "at the top": "seeds: [1]\nmodels: [ld]\nseeds: [2]\n",
+    "in a section": "systems:\n  water:\n    kind: water\n    kind: known\n",
+    "in a list": "systems:\n  own:\n    reference: {sites: [{name: A, atoms: all,\n name: B}]}\n",
+}
+
+
+@pytest.mark.parametrize("text", REPEATED.values(), ids=REPEATED)
+def test_a_key_that_comes_twice_is_told_with_its_line(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(DynmatchError, match=r"mine.yaml: line [34]: '(seeds|kind|name)' comes tw"):
+        require_unique_keys(path)
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *PRESETS], ids=lambda path: path.stem)
+def test_shipped_configs_have_each_key_once(path):
+    require_unique_keys(path)
+
+
+def test_anchors_that_hold_themselves_are_told():
+    system = {"kind": "water"}
+    system["training"] = system
+    assert message({"systems": {"a": system}}).startswith("config: systems.a is nested more than")
+    many = [1]
+    for _ in range(18):
+        many = [many] * 10
+    assert "seeds" in message({"seeds": many})

@@ -56,7 +56,7 @@ def test_one_value_is_anything(place, value):
         lines = str(error).splitlines()
         assert lines
         assert all(line.startswith("config: ") for line in lines), lines
-        assert any(str(key) in line for line in lines), (place, value, lines)
+        assert str(key) in lines[0], (place, value, lines)
 
 
 @settings(

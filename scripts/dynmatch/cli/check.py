@@ -6,7 +6,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 
 FEW = 100
 """Windows that a reference should hold."""
@@ -58,10 +58,13 @@ def laid_over(below: Any, above: Any) -> Any:
 def _read(path: Path) -> dict:
     import yaml
 
+    from dynmatch.workflow.config import require_unique_keys
+
     try:
+        require_unique_keys(path)
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise DynmatchError(f"{path}: no config: {error}") from error
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
+        raise DynmatchError(f"{path}: no config: {told(error)}") from error
     if not isinstance(config, dict):
         raise DynmatchError(f"{path}: no config: it has no keys")
     return config

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dynmatch.cli.main import add_device
 from dynmatch.dynamics.registry import DYNAMICS
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.settings import MoleculePotentialSettings, PotentialSettings, TrainingSettings
 
 
@@ -80,4 +80,4 @@ def settings_of(
             TrainingSettings.of(sections.get("training", {})),
         )
     except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
-        raise DynmatchError(f"{path}: no settings of a training: {error}") from error
+        raise DynmatchError(f"{path}: no settings of a training: {told(error)}") from error

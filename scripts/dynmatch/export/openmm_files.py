@@ -24,12 +24,15 @@ from dynmatch.storage.atomic import replacing
 SCRIPT = '''\
 """{name}: runs the exported model for 100 ps and writes trajectory.dcd, a frame every 0.5 ps."""
 
-{standard}import sys
+{standard}import os
+import sys
 
 from openmm import XmlSerializer
 from openmm.app import DCDReporter, PDBFile, Simulation, StateDataReporter
 
 {imports}
+# its files are beside it
+os.chdir(os.path.dirname(os.path.abspath(__file__)))
 picoseconds = float(sys.argv[1]) if len(sys.argv) > 1 else 100.0
 pdb = PDBFile("initial.pdb")
 {system}

@@ -66,8 +66,9 @@ def memory_kernel(results: Results) -> Figure:
 
 def true_kernel(truth: Mapping | None) -> Kernel | None:
     """That of a reference whose memory is known."""
-    known = truth is not None and "exponential_time_ps" in truth
-    return Kernel.of_columns(truth) if known else None
+    if truth is None or "exponential_time_ps" not in truth:
+        return None
+    return Kernel.of_columns(truth)
 
 
 def draw_truth(axes: Sequence[Axes], found: list[Found], truth: Kernel) -> None:

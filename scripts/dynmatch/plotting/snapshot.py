@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.plotting import style
 from dynmatch.sites.box import matrix, reduced, vectors_of, wrap
 from dynmatch.storage.hdf5 import refuse_pickles
@@ -54,7 +54,7 @@ def first_frame(path: str | Path) -> mdtraj.Trajectory:
         return mdtraj.load_frame(str(path), 0)
     except (OSError, tables.HDF5ExtError, tables.NoSuchNodeError) as error:
         raise DynmatchError(
-            f"{path}: cannot be read as a trajectory ({str(error).splitlines()[0]}); delete it and "
+            f"{path}: cannot be read as a trajectory ({told(error)}); delete it and "
             "run the rule that makes it again"
         ) from error
 

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from dynmatch.dynamics.registry import DYNAMICS
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.observables.registry import OBSERVABLES, Columns
 from dynmatch.plotting.registry import SUMMARY, TABLES, TRAINING_PART, columns_of
 from dynmatch.plotting.style import MODELS, REFERENCE, method_of
@@ -163,7 +163,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise DynmatchError(f"{path}: missing; run the rule that makes it") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DynmatchError(
-            f"{path}: cannot be read as a table ({str(error).splitlines()[0]}); "
+            f"{path}: cannot be read as a table ({told(error)}); "
             "delete it and run the rule that makes it again"
         ) from error
 

@@ -16,7 +16,7 @@ from dynmatch.units import BOLTZMANN
 DEPTH = 8
 """Range of the maps and profiles above the minimum, in kB T; a contour line every two of them."""
 SYMBOLS = {"phi": r"$\phi$", "psi": r"$\psi$"}
-TICKS = (-180, -90, 0, 90, 180)
+TICKS, ENDS = (-180, -90, 0, 90, 180), (-180, 0, 180)
 BASIN_LABELS = {
     "C5": "C5",
     "PII_C7eq": "PII, C7eq",
@@ -38,7 +38,7 @@ WITHIN = {"phi": 2.0, "psi": 1.3}
 def ramachandran(results: Results) -> Figure:
     """F(phi, psi) of the reference, and what that of every model differs from it."""
     models = results.curves("ramachandran")
-    figure = style.new_figure(style.DOUBLE_COLUMN, 3.2)
+    figure = style.new_figure(style.DOUBLE_COLUMN, 1.3 + 5.4 / len(models))
     axes = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
     maps = [
         curve.pivot(index="psi_deg", columns="phi_deg", values="mean") for curve in models.values()
@@ -46,7 +46,7 @@ def ramachandran(results: Results) -> Figure:
     thermal = BOLTZMANN * results.temperature
     panels.free_energy_maps(figure, axes, maps, r"$F(\phi, \psi)$", thermal, DEPTH, 2)
     for letter, axis, model in zip(ascii_lowercase, axes, models, strict=False):
-        axis.set(xlabel=r"$\phi$ (degrees)", xticks=TICKS, yticks=TICKS, aspect="equal")
+        axis.set(xlabel=r"$\phi$ (degrees)", xticks=ENDS, yticks=ENDS, aspect="equal")
         axis.set_title(panels.map_title(results, model))
         style.letter(axis, letter)
     axes[0].set_ylabel(r"$\psi$ (degrees)")

@@ -2,26 +2,38 @@
 
 import ctypes
 import gc
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from dynmatch.errors import DynmatchError
 
 CACHE = ".cache/jax"
-"""In the working folder; JAX_COMPILATION_CACHE_DIR overrides it."""
+"""In the working folder; `KEPT` overrides it."""
+KEPT = "JAX_COMPILATION_CACHE_DIR"
+"""Of all variables JAX_... of the environment, the one that jobs follow."""
 DECISIVE = {
-    "jax_enable_x64": False,
-    "jax_default_prng_impl": "threefry2x32",
-    "jax_threefry_partitionable": True,
-    "jax_random_seed_offset": 0,
-    "jax_default_matmul_precision": None,
-    "jax_numpy_dtype_promotion": "standard",
-    "jax_numpy_rank_promotion": "allow",
-    "jax_disable_jit": False,
-    "jax_debug_nans": False,
-    "jax_debug_infs": False,
+    "enable_x64": False,
+    "default_prng_impl": "threefry2x32",
+    "threefry_partitionable": True,
+    "default_matmul_precision": None,
+    "numpy_dtype_promotion": "standard",
+    "numpy_rank_promotion": "allow",
+    "disable_jit": False,
+    "debug_nans": False,
+    "debug_infs": False,
 }
-"""What numbers depend on, JAX's defaults: variables JAX_... of the environment do not reach it."""
+"""What numbers depend on, JAX's defaults; each is a function in `jax` that sets it for a block."""
+OFFSET = "jax_random_seed_offset"
+"""Another one, without such a function; 0."""
+FLAGS = "--xla_cpu_multi_thread_eigen=false"
+"""XLA's: devices share one thread pool, and operations cut up over it wait for those of the others:
+two replicas on two devices take 1.2 times as long."""
+
+logger = logging.getLogger(__name__)
 
 
 def configure(device: str, threads: int) -> None:
@@ -31,12 +43,20 @@ def configure(device: str, threads: int) -> None:
     threads CPU threads that XLA may use, and the number of devices that a CPU counts as; with
             one, results are the same bit for bit at every run
 
+    Variables of the environment that would change numbers are taken out of it, with a warning; on
+    a GPU, where results are not the same bit for bit anyway, XLA_FLAGS stays.
+
     Raises DynmatchError when a GPU is asked for and JAX finds none.
     """
-    # devices share one thread pool, and operations cut up over it wait for those of the others:
-    # two replicas on two devices take 1.2 times as long
-    flag = "--xla_cpu_multi_thread_eigen=false"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
+    unused = [name for name in os.environ if name.startswith("JAX_") and name != KEPT]
+    for name in unused:
+        del os.environ[name]
+    given = os.environ.get("XLA_FLAGS", "")
+    if device == "cpu" and given.replace(FLAGS, "").strip():
+        unused.append("XLA_FLAGS")
+    if unused:
+        logger.warning("not used, as they may change results: %s", ", ".join(sorted(unused)))
+    os.environ["XLA_FLAGS"] = FLAGS if device == "cpu" else f"{given} {FLAGS}".strip()
     # the size of XLA's thread pool on the CPU
     os.environ["NPROC"] = str(threads)
     # XLA warns, in 2 kB a program, about tuning hints of its own that a cached program records
@@ -45,9 +65,11 @@ def configure(device: str, threads: int) -> None:
 
     import jax
 
+    # it may have been imported, and have read its variables, before
     for name, value in DECISIVE.items():
-        jax.config.update(name, value)
-    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(Path(CACHE).resolve()))
+        jax.config.update(f"jax_{name}", value)
+    jax.config.update(OFFSET, 0)
+    cache = os.environ.get(KEPT, str(Path(CACHE).resolve()))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
     if device == "cpu":
@@ -58,6 +80,25 @@ def configure(device: str, threads: int) -> None:
         raise DynmatchError(
             "device: gpu, but JAX finds no GPU here; set device: cpu, or install the cuda extra"
         ) from error
+
+
+@contextmanager
+def decided() -> Iterator[None]:
+    """`DECISIVE` while the block (or the function that this decorates) runs, whatever holds
+    outside: for processes of others, which `configure` does not set up."""
+    import jax
+
+    with ExitStack() as stack:
+        for name, value in DECISIVE.items():
+            stack.enter_context(getattr(jax, name)(value))
+        stack.callback(jax.config.update, OFFSET, getattr(jax.config, OFFSET))
+        jax.config.update(OFFSET, 0)
+        yield
+
+
+def record() -> dict[str, Any]:
+    """What numbers depend on, beside versions: for the record of a model."""
+    return {**DECISIVE, "xla_flags": os.environ.get("XLA_FLAGS", "")}
 
 
 def release_memory() -> None:

@@ -14,6 +14,7 @@ from dynmatch.dynamics.registry import card_of
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.potentials.registry import TERMS
+from dynmatch.runtime.jax_setup import decided
 from dynmatch.runtime.source_closure import closure
 from dynmatch.simulation.replicas import Progress, first_frames, propagator
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -22,6 +23,7 @@ from dynmatch.storage.checkpoint import Resumable
 FRAMES_PER_CHUNK = 250
 
 
+@decided()
 def simulate(
     model: Model,
     start: SiteTrajectory,

@@ -23,6 +23,9 @@ from dynmatch.sites.topology import SiteTopology
 
 logger = logging.getLogger(__name__)
 
+LEAST_MASS = 0.1
+"""amu: that of a hydrogen is 1, of a Drude particle 0.4."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -78,7 +81,7 @@ def map_sites(
             _site(masses, residue.name, [a.index for a in residue.atoms], {}, residue.index, here)
             for residue in topology.residues
         ]
-    _refuse_overlap(topology, sites, where)
+    _refuse_overlap(topology, sites, f"{where}.{'sites' if definitions else 'molecules'}")
     return sites
 
 
@@ -141,6 +144,10 @@ def _site(masses: Masses, name: str, atoms, definition: Mapping, residue: int, w
                 f"{example}"
             )
         total = 1 / np.sum(weights[used] ** 2 / mass[used])
+    if total < LEAST_MASS:
+        raise DynmatchError(
+            f"{where}.mass: {name} would weigh {total:g} amu, less than any particle"
+        )
     return Site(name, atoms, weights, float(total), residue)
 
 
@@ -151,14 +158,14 @@ def _refuse_overlap(topology: mdtraj.Topology, sites: Sequence[Site], where: str
         taken = site.atoms[owner[site.atoms] >= 0]
         if len(taken):
             raise DynmatchError(
-                f"{where}.sites: atom {topology.atom(taken[0])} (index {taken[0]}) is in a site "
+                f"{where}: atom {topology.atom(taken[0])} (index {taken[0]}) is in a site "
                 f"{sites[owner[taken[0]]].name} and in a site {site.name}; groups must not overlap"
             )
         owner[site.atoms] = number
     free = np.flatnonzero(owner < 0)
     if len(free):
         logger.warning(
-            "%s.sites: %d of %d atoms are in no site, the first of them %s; they are left out",
+            "%s: %d of %d atoms are in no site, the first of them %s; they are left out",
             where,
             len(free),
             topology.n_atoms,

@@ -3,7 +3,7 @@
 import mdtraj
 import numpy as np
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 
 
 def select(topology: mdtraj.Topology, text: str, key: str) -> np.ndarray:
@@ -15,8 +15,7 @@ def select(topology: mdtraj.Topology, text: str, key: str) -> np.ndarray:
         atoms = topology.select(text)
     except Exception as error:  # MDTraj's parser raises what its parts raise
         raise DynmatchError(
-            f"{key}: '{text}' is no selection that MDTraj understands: "
-            f"{str(error).strip().splitlines()[0]}"
+            f"{key}: '{text}' is no selection that MDTraj understands: {told(error)}"
         ) from error
     if len(atoms) == 0:
         names = ", ".join(dict.fromkeys(atom.name for atom in topology.atoms))

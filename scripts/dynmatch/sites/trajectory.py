@@ -16,7 +16,7 @@ import mdtraj
 import numpy as np
 import tables
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.sites.box import is_rectangular, lengths_and_angles, matrix, reduced
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.storage import memmap
@@ -168,9 +168,7 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
             positions = _values(path, file.root.coordinates)
             time = file.root.time.read().astype(np.float64)
             masses = file.root.site_masses.read()
-            box = file.root.cell_lengths[0] if "cell_lengths" in file.root else None
-            if "site_box" in file.root:
-                box = file.root.site_box.read()
+            cells = {name: array(name) for name in ("cell_lengths", "cell_angles", "site_box")}
             scale = array("site_scale")
             v = array("velocities") if velocities else None
             f = array("site_forces") if forces else None
@@ -183,13 +181,43 @@ def read(path: str | Path, *, velocities: bool = True, forces: bool = True) -> S
     ) as error:
         raise DynmatchError(
             f"{path}: cannot be read as a site trajectory (missing, truncated or of another "
-            f"layout): {str(error).splitlines()[0]}; delete it and run the rule that makes it again"
+            f"layout): {told(error)}; delete it and run the rule that makes it again"
         ) from error
-    box = None if box is None else np.asarray(box, np.float64)
+    box = _box(path, len(positions), **cells)
     made = SiteTrajectory(positions, time, masses, topology, box, v, f, scale)
     for problem in _problems(made):
         raise DynmatchError(f"{path}: {problem}")
     return replace(made, time=_even_times(time))
+
+
+def _box(
+    path: str | Path,
+    frames: int,
+    cell_lengths: np.ndarray | None,
+    cell_angles: np.ndarray | None,
+    site_box: np.ndarray | None,
+) -> np.ndarray | None:
+    """The box of all frames. Raises DynmatchError where they have several, or where lengths, angles
+    and vectors contradict each other."""
+    for name, values in (("cell_lengths", cell_lengths), ("cell_angles", cell_angles)):
+        if values is not None and values.shape != (frames, 3):
+            raise DynmatchError(f"{path}: {name} have the shape {values.shape} for {frames} frames")
+        if values is not None and frames and (values != values[0]).any():
+            changed = int(np.argmax((values != values[0]).any(1)))
+            raise DynmatchError(f"{path}: {name} change at frame {changed}, and sites have one box")
+    if cell_lengths is None or not frames:
+        return site_box
+    box = np.asarray(cell_lengths[0] if site_box is None else site_box, np.float64)
+    if _is_box(box):
+        lengths, angles = lengths_and_angles(box)
+        found = {"cell_lengths": (cell_lengths, lengths), "cell_angles": (cell_angles, angles)}
+        for name, (values, expected) in found.items():
+            if values is not None and not np.allclose(values[0], expected, rtol=1e-4):
+                of = "cell_lengths alone" if site_box is None else "site_box"
+                raise DynmatchError(
+                    f"{path}: {name} are {values[0].tolist()}, but {expected.tolist()} by {of}"
+                )
+    return box
 
 
 def _problems(trajectory: SiteTrajectory) -> Iterator[str]:
@@ -202,13 +230,18 @@ def _problems(trajectory: SiteTrajectory) -> Iterator[str]:
         yield f"time is not a finite number for each of the {frames} frames"
     elif (np.diff(time) == 0).any():
         yield f"time does not go on after frame {int(np.argmin(np.diff(time) != 0))}"
+    elif len(uneven := _uneven(time)):
+        yield f"time is uneven after frame {uneven[0]}: frames are missing, or in another order"
+    scale = trajectory.scale
+    if scale is not None and not (scale.shape == (frames,) and (scale > 0).all()):
+        yield f"site_scale is not a positive number for each of the {frames} frames"
     masses = trajectory.masses
     if masses.shape != (sites,) or not (np.isfinite(masses) & (masses > 0)).all():
         yield f"site_masses are not a positive number for each of the {sites} sites"
     if trajectory.box is not None and not _is_box(trajectory.box):
-        yield f"its box {trajectory.box.tolist()} nm is no box"
-    for name in ("velocities", "forces"):
-        array = getattr(trajectory, name)
+        yield f"its box (cell_lengths, site_box) {trajectory.box.tolist()} nm is no box"
+    arrays = {"velocities": trajectory.velocities, "site_forces": trajectory.forces}
+    for name, array in arrays.items():
         if array is not None and array.shape != shape:
             yield f"{name} have the shape {array.shape}, and coordinates {shape}"
         elif array is not None and np.array_equal(array[:2], trajectory.positions[:2]):
@@ -236,6 +269,17 @@ def _values(path: str | Path, node: tables.Array) -> np.ndarray:
                 f"{path}: {node.name} of frame {start + bad} are not finite numbers"
             )
     return values
+
+
+def _uneven(time: np.ndarray) -> np.ndarray:
+    """Frames after which the time goes on by another step than after the first; it may go back,
+    where a replica begins."""
+    steps = np.diff(time)
+    if not len(steps):
+        return steps
+    # times are kept in single precision
+    tolerance = 0.01 * steps[0] + 4 * np.spacing(np.float32(np.abs(time).max()))
+    return np.flatnonzero((np.abs(steps - steps[0]) > tolerance) & (steps > 0) | (steps[0] < 0))
 
 
 def _even_times(time: np.ndarray) -> np.ndarray:

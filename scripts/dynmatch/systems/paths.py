@@ -1,6 +1,7 @@
 """Paths as users write them: ~ for the home folder, {1..4} for a range, and a shell's * and ?."""
 
 import glob
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
     """A section with the files that the patterns at `keys` of its reference stand for.
 
     Raises DynmatchError, naming the key, where no file fits, or several do where one is asked for,
-    or Snakemake could not take the path.
+    where one comes twice, or Snakemake could not take the path.
     """
     reference = dict(system["reference"])
     for key in keys:
@@ -27,6 +28,10 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
             several = [path for each in _list(given) for path in expanded(each)]
         except DynmatchError as error:
             raise DynmatchError(f"reference.{key}: {error}") from None
+        if strange := [path for path in several if not path.isprintable()]:
+            raise DynmatchError(
+                f"reference.{key}: {strange[0]!r} is no path: it has control characters"
+            )
         braces = [path for path in several if re.search(r"[{}]", path)]
         if braces:
             raise DynmatchError(
@@ -35,8 +40,26 @@ def with_files(system: Section, keys: Sequence[str]) -> Section:
             )
         if isinstance(given, str) and len(several) > 1:
             raise DynmatchError(f"reference.{key}: {len(several)} files fit {given}")
+        _refuse_twice(several, f"reference.{key}")
         reference[key] = several[0] if isinstance(given, str) else several
     return {**system, "reference": reference}
+
+
+def _refuse_twice(paths: Sequence[str], key: str) -> None:
+    """Raise DynmatchError where two of the paths are one file, by links of either kind."""
+    files: dict[str | tuple[int, int], str] = {}
+    for path in paths:
+        try:
+            status = os.stat(path)
+            file = status.st_dev, status.st_ino
+        except OSError:
+            file = os.path.realpath(path)
+        known = files.setdefault(file, path)
+        if known is not path:
+            raise DynmatchError(
+                f"{key}: {known} and {path} are one file; each file is a run of its own, give it "
+                "once"
+            )
 
 
 def _list(given: str | list[str]) -> list[str]:
@@ -62,8 +85,8 @@ def _ranges(path: str) -> list[str]:
     pieces = RANGE.split(path)
     ends = list(zip(pieces[1::3], pieces[2::3], strict=True))
     counts = [abs(int(last) - int(first)) + 1 for first, last in ends]
-    if any(count > MANY for count in counts):
-        raise DynmatchError(f"{path}: a range of more than {MANY} numbers")
+    if math.prod(counts) > MANY:
+        raise DynmatchError(f"{path}: ranges of more than {MANY} numbers")
     numbers = [
         [f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)] for first, last in ends
     ]

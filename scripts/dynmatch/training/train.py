@@ -31,7 +31,7 @@ from dynmatch.dynamics.rollout import RolloutPlan
 from dynmatch.model import Model
 from dynmatch.potentials.registry import TERMS
 from dynmatch.potentials.sum import Potential
-from dynmatch.runtime.jax_setup import release_memory
+from dynmatch.runtime.jax_setup import decided, release_memory
 from dynmatch.runtime.source_closure import closure
 from dynmatch.settings import MoleculePotentialSettings, PotentialSettings, TrainingSettings
 from dynmatch.sites.topology import SiteTopology
@@ -71,6 +71,7 @@ class Trained:
         return self.status == "ok"
 
 
+@decided()
 def train(
     trajectory: SiteTrajectory,
     dynamics: str = "ld",

@@ -14,6 +14,9 @@ from dynmatch.workflow.conflicts import conflicts
 from dynmatch.workflow.messages import explain, listed, shown
 from dynmatch.workflow.schema import Validator, filled, schema
 
+DEEPEST, MOST = 20, 100_000
+"""Levels of a config, and values in it."""
+
 
 def complete(config: Mapping) -> dict:
     """The config with the default of every key it leaves out, and no systems but those to run.
@@ -21,6 +24,7 @@ def complete(config: Mapping) -> dict:
     Raises DynmatchError, with one line for each key that is unknown, missing, of the wrong type,
     out of its range, or at odds with another key.
     """
+    _require_finite(config)
     validator = Validator(schema())
     completed = filled(config, schema(), validator)
     problems = [
@@ -48,6 +52,30 @@ def retyped(config: Mapping, given: Mapping) -> dict:
     return _retyped(config, lists)
 
 
+def require_unique_keys(path: str | Path) -> None:
+    """Raise DynmatchError, naming file, line and key, where a mapping of the YAML file `path` has a
+    key twice: the last one would win, unseen."""
+    waiting, seen = [yaml.compose(Path(path).read_text(encoding="utf-8"))], set()
+    while waiting:
+        node = waiting.pop()
+        # what is referred to twice is looked at once
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        keys = set()
+        for key, value in node.value:
+            if str(key.value) in keys:
+                raise DynmatchError(
+                    f"{path}: line {key.start_mark.line + 1}: {key.value!r} comes twice in its "
+                    "section; keep one of them"
+                )
+            keys.add(str(key.value))
+            waiting.append(value)
+
+
 def models_of(config: Mapping, name: str) -> list[str]:
     """Equations of motion that are trained on a system of the (complete) config."""
     system = config["systems"][name]
@@ -70,6 +98,26 @@ def check_writable(folder: str | Path) -> None:
         raise DynmatchError(f"{folder}: {nearest} is a file where a folder for results is needed")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise DynmatchError(f"{folder}: no permission to write results in {nearest}")
+
+
+def _require_finite(config: Mapping) -> None:
+    """Raise DynmatchError where parts of a config hold themselves, by anchors of YAML, or stand for
+    more values than fit into memory."""
+    waiting, count = [(config, ())], 0
+    while waiting:
+        value, path = waiting.pop()
+        count += 1
+        if len(path) > DEEPEST or count > MOST:
+            too = (
+                f"nested more than {DEEPEST} deep" if len(path) > DEEPEST else f"over {MOST} values"
+            )
+            raise DynmatchError(
+                f"config: {'.'.join(map(str, path[:2])) or 'it'} is {too}; look for references (*)"
+            )
+        if isinstance(value, Mapping):
+            waiting += [(below, (*path, key)) for key, below in value.items()]
+        elif isinstance(value, list):
+            waiting += [(below, (*path, place)) for place, below in enumerate(value)]
 
 
 def _to_run(config: Mapping) -> dict[str, dict]:

@@ -2,7 +2,7 @@
 
 import openmm
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 
 
 def make_context(
@@ -32,4 +32,4 @@ def make_context(
             system, integrator, openmm.Platform.getPlatformByName(platform), properties
         )
     except openmm.OpenMMException as error:
-        raise DynmatchError(f"{message}, but it does not start: {error}") from error
+        raise DynmatchError(f"{message}, but it does not start: {told(error)}") from error

@@ -9,7 +9,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 
 BOX_EDGE = 100.0
 """Edge of the box that stands for no box, nm: the images of a molecule in it never meet."""
@@ -84,7 +84,7 @@ def build_molecule(
         pdb = app.PDBFile(str(topology))
     except Exception as error:  # the parser raises whatever it stumbles over
         raise DynmatchError(
-            f"{where}.topology: {topology}: cannot be read as PDB: {error}"
+            f"{where}.topology: {topology}: cannot be read as PDB: {told(error)}"
         ) from error
     implicit = solvent == IMPLICIT
     solvent_file = "implicit/obc2.xml" if implicit else f"{solvent}.xml"
@@ -104,7 +104,8 @@ def build_molecule(
         )
     except ValueError as error:
         raise DynmatchError(
-            f"{where}.force_field: {', '.join(force_field)}: cannot describe {topology}: {error}"
+            f"{where}.force_field: {', '.join(force_field)}: cannot describe {topology}: "
+            f"{told(error)}"
         ) from error
     if implicit:
         _take_fast_solvent(system)

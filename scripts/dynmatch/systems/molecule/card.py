@@ -32,12 +32,12 @@ def mapping(system: Section) -> list[dict]:
 
 def found(system: Section) -> Section:
     """Either the keys of a simulation, or those of trajectories of the user's own."""
+    system = with_files(system, ["topology", "trajectories"])
     reference = system["reference"]
-    if not reference["trajectories"]:
-        simulated = {key: value for key, value in reference.items() if key != "trajectories"}
-        return {**system, "reference": simulated}
-    own = with_files(system, ["topology", "trajectories"])
-    return {**own, "reference": {key: own["reference"][key] for key in KEYS_OF_OWN}}
+    if reference["trajectories"]:
+        return {**system, "reference": {key: reference[key] for key in KEYS_OF_OWN}}
+    simulated = {key: value for key, value in reference.items() if key != "trajectories"}
+    return {**system, "reference": simulated}
 
 
 def conflicts(system: Section) -> Iterator[str]:

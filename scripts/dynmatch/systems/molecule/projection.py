@@ -6,7 +6,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 from dynmatch.sites.mapping import map_sites, site_bonds, site_topology, weights_of
 from dynmatch.sites.projection import apply_mapping
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -40,7 +40,7 @@ def project_molecule(
                 positions.append(apply_mapping(matrix, data).astype(np.float32))
     except (OSError, KeyError, ValueError, AttributeError) as error:
         raise DynmatchError(
-            f"{path}: cannot be read as an all-atom trajectory: {str(error).splitlines()[0]}; "
+            f"{path}: cannot be read as an all-atom trajectory: {told(error)}; "
             "delete it to have it made again"
         ) from error
     return SiteTrajectory(

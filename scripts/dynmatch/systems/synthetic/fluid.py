@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
-from jax_md.energy import morse, multiplicative_isotropic_cutoff
 from tqdm import tqdm
 
 from dynmatch.dynamics.registry import card_of, equation_of
@@ -88,8 +87,8 @@ def energy(positions: Array, box: Array, cutoff: float) -> Array:
     d = [x - edge * jnp.round(x / edge) for x, edge in zip(d, box, strict=True)]
     oneself = jnp.eye(positions.shape[0], dtype=bool)
     r = jnp.sqrt(jnp.where(oneself, 1e4, d[0] ** 2 + d[1] ** 2 + d[2] ** 2))
-    pair = multiplicative_isotropic_cutoff(morse, cutoff - TAPER, cutoff)
-    pairs = 0.5 * jnp.sum(pair(r, sigma=DISTANCE, epsilon=DEPTH, alpha=STEEPNESS))
+    morse = DEPTH * ((1 - jnp.exp(-STEEPNESS * (r - DISTANCE))) ** 2 - 1)
+    pairs = 0.5 * jnp.sum(_taper(r, cutoff) * morse)
 
     near = r < RANGE
     g = jnp.where(near, jnp.exp(WIDTH / (jnp.where(near, r, 0.0) - RANGE)), 0.0)
@@ -101,6 +100,14 @@ def energy(positions: Array, box: Array, cutoff: float) -> Array:
     twice += COSINE**2 * m0**2 - 2 * COSINE * sum(m**2 for m in m1)
     twice -= (1 - COSINE) ** 2 * jnp.sum(g**2, 1)
     return pairs + 0.5 * STRENGTH * jnp.sum(twice)
+
+
+def _taper(r: Array, cutoff: float) -> Array:
+    """From 1 to 0 over `TAPER` below `cutoff`, with a continuous slope: HOOMD-blue's xplor
+    function, which JAX-MD has as well, beside sympy and equivariant networks."""
+    inner, outer, square = (cutoff - TAPER) ** 2, cutoff**2, r**2
+    falling = (outer - square) ** 2 * (outer + 2 * square - 3 * inner) / (outer - inner) ** 3
+    return jnp.where(r < cutoff - TAPER, 1.0, jnp.where(r < cutoff, falling, 0.0))
 
 
 def simulate(settings: KnownReference) -> SiteTrajectory:

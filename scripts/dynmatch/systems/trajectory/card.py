@@ -1,7 +1,6 @@
 """Trajectories of the user's own, as the workflow knows them."""
 
 import math
-import os
 from collections.abc import Iterator
 
 from dynmatch.systems import liquid
@@ -27,14 +26,6 @@ def found(system: Section) -> Section:
 def conflicts(system: Section) -> Iterator[str]:
     if len(system["reference"]["edges"]) not in (0, 3):
         yield "reference.edges needs three lengths, nm"
-    files: dict[str, str] = {}
-    for given in system["reference"]["trajectories"]:
-        known = files.setdefault(os.path.realpath(given), given)
-        if known is not given:
-            yield (
-                f"reference.trajectories: {known} and {given} are one file; each file is a run of "
-                "its own, give it once"
-            )
     # the box is in the files
     yield from liquid.conflicts(system, math.inf)
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import yaml
 
-from dynmatch.errors import DynmatchError
+from dynmatch.errors import DynmatchError, told
 
 YAML = (".yaml", ".yml")
 
@@ -27,9 +27,9 @@ def read_mapping(path: str | Path) -> dict[str, list[dict[str, Any]]]:
     try:
         made = _read(path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ElementTree.ParseError, ValueError, KeyError) as error:
-        raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: {error}") from error
-    except yaml.YAMLError as error:
-        raise DynmatchError(f"{path}: no YAML: {str(error).splitlines()[0]}") from error
+        raise DynmatchError(f"{path}: no mapping of VOTCA or PyCGTOOL: {told(error)}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise DynmatchError(f"{path}: no YAML: {told(error)}") from error
     if not any(made.values()):
         raise DynmatchError(f"{path}: no mapping: it has neither molecules nor sites")
     return made
@@ -53,8 +53,12 @@ def _votca(text: str) -> dict[str, Any]:
     for bead in tree.iter("cg_bead"):
         atoms = _text(bead, "beads").split()
         names.append(_text(bead, "name"))
+        if strange := [atom for atom in atoms if atom.count(":") != 2]:
+            raise ValueError(f"{strange[0]} is no atom residue:name:atom")
         residues |= dict.fromkeys(atom.split(":")[1] for atom in atoms)
         given = [float(weight) for weight in weights[_text(bead, "mapping")]]
+        if len(given) != len(atoms):
+            raise ValueError(f"{len(given)} weights for the {len(atoms)} atoms of {names[-1]}")
         site = {"name": _plain(_text(bead, "type")), "atoms": atoms, "weights": given}
         sites.append(site)
     bonds = []
@@ -77,9 +81,11 @@ def _pycgtool(text: str, path: Path) -> Iterator[dict[str, Any]]:
     for residue, rows in _sections(text):
         names, sites = [], []
         for name, kind, *atoms in (row for row in rows if not row[0].startswith("@")):
-            if re.fullmatch(r"[-+]?\d+(\.\d*)?", atoms[0]):
+            if atoms and re.fullmatch(r"[-+]?\d+(\.\d*)?", atoms[0]):
                 # a charge
                 atoms = atoms[1:]
+            if not atoms:
+                raise ValueError(f"{name} has no atoms")
             names.append(name)
             sites.append({"name": _plain(kind), "atoms": atoms})
         bonds = [
