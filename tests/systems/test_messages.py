@@ -107,7 +107,7 @@ def test_mapping_files_that_are_none(written, expected, tmp_path):
 
 
 def test_paths_that_stand_for_too_much(tmp_path):
-    with pytest.raises(DynmatchError, match="a range of more than 100000 numbers"):
+    with pytest.raises(DynmatchError, match="ranges of more than 100000 numbers"):
         expanded(f"{tmp_path}/run-{{1..9999999}}.xtc")
     for name in "ab":
         (tmp_path / f"{name}.pdb").touch()
