@@ -81,8 +81,8 @@ def friction_in_liquid(
 
     kB T/D is more than the friction of the equation of motion: the forces of the other molecules
     hinder a site as well. ln of the mean square displacement falls with ln of the friction, with a
-    slope between -1 (Brownian dynamics) and 0; it is taken from the last two simulations. `tables`
-    are of the potential that a training starts from.
+    slope between -1 (Brownian dynamics) and 0; it is taken from the last two simulations. The
+    friction is that of `scale` at most. `tables` are of the potential that a training starts from.
     """
     plan = replace(plan, learned=())
     simulate = jax.jit(rollout.simulate_windows, static_argnums=0)
@@ -104,15 +104,17 @@ def friction_in_liquid(
             slope = np.clip((off - before[1]) / moved, -1.0, -LEAST_SLOPE)
         before = log, off
         log = log - np.clip(off / slope, -LARGEST_STEP, LARGEST_STEP)
+        # forces never make diffusion faster than without them
+        log = np.minimum(log, np.log(scale.friction))
     return np.exp(log)
 
 
 def _squares(plan: RolloutPlan, means: np.ndarray) -> np.ndarray:
     """(T,) mean square displacement of each type over windows (W, T, N, 3), nm^2, without that of
     all sites together."""
-    moved = means[:, -1] - means[:, 0]
+    moved = np.asarray(means[:, -1] - means[:, 0], np.float64)
     moved = moved - np.mean(moved, 1, keepdims=True)
-    of_sites = np.mean(np.sum(moved.astype(np.float64) ** 2, -1), 0)
+    of_sites = np.mean(np.sum(moved**2, -1), 0)
     return np.bincount(plan.types, of_sites) / np.bincount(plan.types)
 
 
