@@ -107,19 +107,18 @@ def require_entries(document: Mapping[str, Any], path: Path) -> None:
         parts = of_types if parameter.of_type and types else {"": document}
         for place, part in parts.items():
             value = part.get(parameter.column)
-            if not _holds_numbers(value):
+            # modes of a memory are lists, and there may be none of them
+            several = value if parameter.order and isinstance(value, list) else [value]
+            if (parameter.order and several is not value) or not all(map(_is_number, several)):
+                kind = "list of numbers" if parameter.order else "number"
                 raise DynmatchError(
-                    f"{path}: {place}{parameter.column} is {shown(value)}, not of numbers"
+                    f"{path}: {place}{parameter.column} is {shown(value)}, no sensible {kind}"
                 )
 
 
-def _holds_numbers(value: Any) -> bool:
-    """Whether it is a number, or a list of numbers, none of hundreds of digits."""
-    several = value if isinstance(value, list) else [value]
-    for x in several:
-        if isinstance(x, bool) or not isinstance(x, int | float) or abs(x) > 1e300:
-            return False
-    return bool(several)
+def _is_number(value: Any) -> bool:
+    """Not of hundreds of digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def require_numbers(record: Mapping[str, Any], path: Path) -> None:

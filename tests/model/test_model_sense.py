@@ -150,10 +150,14 @@ def tried(folder, sound, name, document=None, content=None) -> str:
 @LENIENT
 @given(st.sampled_from(MODELS), st.data(), st.sampled_from(HOSTILE))
 def test_a_document_with_one_wrong_value(tmp_path, sound, name, data, value):
-    """Or without it. Some stay what they were, and derived numbers may be left out."""
+    """Or without it. Some stay what they were, and derived numbers may be left out. Entries of lists
+    are not left out: a molecule with a bond less is a molecule, and only the checksum knows better.
+    """
     document = sound[name][1]
     able = [place for place in places(document) if place[0] not in FREE]
     place = data.draw(st.sampled_from(able))
+    if isinstance(place[-1], int) and value is KeyError:
+        value = None
     line = tried(tmp_path, sound, name, changed(document, place, value))
     keys = [key for key in place if isinstance(key, str)] + ["checksum"] * ("sha256" in place[0])
     assert not line or any(key in line for key in keys), (place, value, line)
