@@ -108,17 +108,19 @@ def require_entries(document: Mapping[str, Any], path: Path) -> None:
         for place, part in parts.items():
             value = part.get(parameter.column)
             # modes of a memory are lists, and there may be none of them
-            several = value if parameter.order and isinstance(value, list) else [value]
-            if (parameter.order and several is not value) or not all(map(_is_number, several)):
+            if isinstance(value, list) != bool(parameter.order) or not _are_numbers(value):
                 kind = "list of numbers" if parameter.order else "number"
                 raise DynmatchError(
                     f"{path}: {place}{parameter.column} is {shown(value)}, no sensible {kind}"
                 )
 
 
-def _is_number(value: Any) -> bool:
-    """Not of hundreds of digits."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+def _are_numbers(value: Any) -> bool:
+    """Whether it is a number, or a list of numbers, none of hundreds of digits."""
+    several = value if isinstance(value, list) else [value]
+    return all(
+        isinstance(x, int | float) and not isinstance(x, bool) and abs(x) < 1e300 for x in several
+    )
 
 
 def require_numbers(record: Mapping[str, Any], path: Path) -> None:
@@ -185,7 +187,7 @@ def require_sense(model: Model, document: Mapping[str, Any], path: Path) -> None
 
 def _alike(value: Any, low: Any, high: Any) -> bool:
     """Whether it is a number, or a list of numbers, from `low` to `high`, which are positive."""
-    if not _holds_numbers(value) or np.shape(value) != np.shape(low):
+    if not _are_numbers(value) or np.shape(value) != np.shape(low):
         return False
     numbers = np.asarray(value, np.float64)
     least, most = np.asarray(low) * (1 - ROUNDING), np.asarray(high) * (1 + ROUNDING)

@@ -150,8 +150,8 @@ def tried(folder, sound, name, document=None, content=None) -> str:
 @LENIENT
 @given(st.sampled_from(MODELS), st.data(), st.sampled_from(HOSTILE))
 def test_a_document_with_one_wrong_value(tmp_path, sound, name, data, value):
-    """Or without it. Some stay what they were, and derived numbers may be left out. Entries of lists
-    are not left out: a molecule with a bond less is a molecule, and only the checksum knows better.
+    """Or without it. Some stay what they were, and derived numbers may be left out. Entries of
+    lists are not left out: a molecule with a bond less is a molecule, as only the checksum knows.
     """
     document = sound[name][1]
     able = [place for place in places(document) if place[0] not in FREE]
