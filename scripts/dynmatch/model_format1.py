@@ -27,7 +27,7 @@ def model_of(document: Mapping[str, Any], parameters: dict) -> Model:
         potential, topology = _molecule(form)
     else:
         potential, topology = _liquid(form, form["bonded"]), _topology(form)
-    if "radial" in parameters:
+    if "pair" in parameters:
         coefficients = np.asarray(parameters["pair"]["params"]["coefficients"])
         parameters = parameters | {"pair": np.atleast_2d(coefficients)}
     if not several:

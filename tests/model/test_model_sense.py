@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dynmatch.dynamics.registry import DYNAMICS
@@ -158,6 +158,9 @@ def test_a_document_with_one_wrong_value(tmp_path, sound, name, data, value):
     place = data.draw(st.sampled_from(able))
     if isinstance(place[-1], int) and value is KeyError:
         value = None
+    # any number is that of some bond or torsion
+    of_terms = place[0] == "potential" and isinstance(place[-1], int)
+    assume(not of_terms or not isinstance(value, int | float))
     line = tried(tmp_path, sound, name, changed(document, place, value))
     keys = [key for key in place if isinstance(key, str)] + ["checksum"] * ("sha256" in place[0])
     assert not line or any(key in line for key in keys), (place, value, line)
@@ -197,8 +200,9 @@ def test_an_archive_with_one_wrong_array(tmp_path, sound, name, data, fault):
     wrong = FAULTS[fault](arrays.pop(array))
     given = arrays if wrong is None else arrays | {array: wrong}
     line = tried(tmp_path, sound, name, content=archive_of(given))
-    # what an array of format 1 is called now
-    assert any(part in line for part in array.split("/")), (array, line)
+    # what an array of format 1 is called now; there, pairs had an axis less, which is let pass
+    right = not line and fault == "rank" and name.startswith("format 1")
+    assert right or any(part in line for part in array.split("/")), (array, line)
 
 
 def test_an_array_that_claims_more_than_there_is_takes_no_memory(tmp_path, sound):

@@ -154,3 +154,11 @@ def test_a_term_without_a_spline_has_no_parameters_and_is_read_from_older_files(
 def test_splines_that_make_no_sense_are_refused(limits):
     with pytest.raises(DynmatchError, match=r"bonded spline from .* low must be below high"):
         Spline(*limits, 2.5)
+
+
+@pytest.mark.parametrize(
+    "names, parameters", [("AB", (-0.3, 900.0)), ("AB", (0.3, 0.0)), ("ABA", (-0.3, -12.0))]
+)
+def test_a_spring_pulls(names, parameters):
+    with pytest.raises(DynmatchError, match=r"kinds: A-B.*no spring"):
+        Kind(tuple(names), parameters)

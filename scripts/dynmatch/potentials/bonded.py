@@ -124,11 +124,18 @@ class Kind:
     parameters of the prior: (r0 nm, k kJ/mol/nm^2), (c0, k kJ/mol), or a_1 ... a_4, b_1 ... b_4 in
                kJ/mol
     spline     what is learned; None for the prior alone
+
+    Raises DynmatchError for a length or a stiffness that is not positive.
     """
 
     names: tuple[str, ...]
     parameters: tuple[float, ...]
     spline: Spline | None = None
+
+    def __post_init__(self):
+        positive = {2: self.parameters, 3: self.parameters[1:]}.get(len(self.names), ())
+        if not all(value > 0 for value in positive):
+            raise DynmatchError(f"kinds: {self.label}: parameters {self.parameters} are no spring")
 
     @property
     def label(self) -> str:
