@@ -211,6 +211,9 @@ def require_potential(potential: Potential, path: Path) -> dict[str, tuple[int, 
         # a molecule's own order is that of its sites
         if sorted(getattr(term, "names", names)) != sorted(names):
             raise DynmatchError(f"{path}: {place} is of the types {term.names}, not of {names}")
+        for kind in getattr(term, "kinds", ()):
+            if not set(kind.names) <= set(names):
+                raise DynmatchError(f"{path}: {place}: kinds: {kind.label} is not of {names}")
         if getattr(term, "thermal_energy", potential.thermal_energy) != potential.thermal_energy:
             raise DynmatchError(f"{path}: {place} has another thermal_energy than the potential")
     pair, triplet = potential.term("pair"), potential.term("three_body")
