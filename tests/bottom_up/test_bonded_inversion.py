@@ -10,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from dynmatch.bottom_up import bonded_inversion, relative_entropy
 from dynmatch.dynamics import rollout
 from dynmatch.dynamics.langevin import Equation as Langevin
-from dynmatch.potentials.bonded import Form
+from dynmatch.potentials.bonded import Form, Kind, Spline
 from dynmatch.potentials.sum import Potential
 from dynmatch.sites.internal_coordinates import coordinate
 from dynmatch.sites.topology import SiteTopology
@@ -202,3 +202,14 @@ def test_relative_entropy_learns_them_from_the_priors(chains, fitted):
         report=lambda row: None,
     )
     assert max(apart(form, learned, chains)) < ALIKE
+
+
+def test_angles_near_180_degrees():
+    """cos theta with the density exp(-40 (1 + cos theta)), which is highest where it ends: the
+    energy is that slope wherever there is data, to 0.2 kB T."""
+    values = -1 + np.random.default_rng(4).exponential(1 / 40, 20_000)
+    kind = Kind(("A", "B", "A"), bonded_inversion.harmonic(values, KT), Spline(-1.0, -0.8, 9, KT))
+    found = bonded_inversion.spline_coefficients(kind, values, KT, (-1.0, 1.0), 0)
+    q = np.linspace(-0.999, -0.85, 50)
+    energy = kind.energy(found, q, xp=np) / KT - 40 * q
+    assert np.ptp(energy) < 0.4

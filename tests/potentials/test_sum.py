@@ -265,7 +265,7 @@ def test_sites_up_to_three_bonds_apart_do_not_interact(mixture):
     apart = 5.0 * np.eye(3)
     expected += System(TWO, unbonded("BAB"), parameters).energy(apart, HUGE_BOX)
     bonds = MOLECULES.term("bonded")
-    own = bonds.energy(None, jnp.asarray(sites), HUGE_BOX, chain.topology, None)
+    own = bonds.energy({}, jnp.asarray(sites), HUGE_BOX, chain.topology, None)
     assert chain.energy(sites, HUGE_BOX) == pytest.approx(expected + float(own), rel=1e-10)
 
 

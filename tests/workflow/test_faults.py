@@ -161,7 +161,7 @@ def test_arrays_of_a_model_cannot_lie_elsewhere(tmp_path):
     save(path, tmp_path / "model.npz", soft_model(), grid(2, 1.3).topology, {})
     text = path.read_text().replace("arrays: model.npz", "arrays: ../../etc/passwd")
     path.write_text("\n".join(line for line in text.splitlines() if "content_" not in line))
-    with pytest.raises(DynmatchError, match=rf"{tmp_path}/passwd"):
+    with pytest.raises(DynmatchError, match=r"model.yaml: arrays is '../../etc/passwd'"):
         load(path)
 
 

@@ -60,7 +60,8 @@ def test_a_new_observable_or_figure_trains_and_simulates_nothing():
     """The registries are edited for it."""
     analysed = {"reference_observables", "molecule_reference_observables"}
     analysed |= {"training_part_observables", "molecule_training_part_observables"}
-    analysed |= {"observables", "molecule_observables", "summary", "figure"}
+    # the record holds the summary as a page
+    analysed |= {"observables", "molecule_observables", "summary", "figure", "record"}
     found = {job.rule for job in rerun_by("observables/registry.py")}
     assert found == analysed
     assert {job.rule for job in rerun_by("plotting/registry.py")} == {"figure"}

@@ -9,6 +9,8 @@ which is convex in the coefficients c. J is r^2 in r; cos theta and phi have a f
 """
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from dynmatch.potentials.bonded import FOURIER_ORDER, LEAST_INTERVALS, Form, Kind, Spline
 from dynmatch.sites.internal_coordinates import coordinate
@@ -24,10 +26,10 @@ FRAMES = 2000
 """Frames of the reference that a term is fitted to, at most."""
 SMOOTHNESS = 3e-4
 """Weight of squared third differences of coefficients (kB T)^2 against the entropy of a value."""
-STEPS = 100
-"""Of Newton, at most."""
-TOLERANCE = 1e-6
-"""Of the last step, kB T."""
+RIDGE = 1e-2
+"""Of squared coefficients, over that of third differences."""
+TOLERANCE = 1e-7
+"""Of the gradient of the entropy at the end."""
 NODES = 4000
 """Of the integral over q."""
 
@@ -76,27 +78,40 @@ def spline_coefficients(
     kind: Kind, values: np.ndarray, kT: float, ends: tuple[float, float], power: int
 ) -> np.ndarray:
     """Coefficients (size,) of the spline of `kind` for which independent `values` (F,) of its
-    coordinate, between `ends`, with the measure q^power, are likeliest; by Newton's method."""
+    coordinate, between `ends`, with the measure q^power, are likeliest."""
     q = np.linspace(*ends, NODES)
     design, seen = kind.spline.design(q), np.mean(kind.spline.design(values), 0)
     size = kind.spline.size
-    smooth = SMOOTHNESS * _third_differences(kind.spline)
-    bare = kind.energy(np.zeros(size), q, xp=np) / kT
-    coefficients = np.zeros(size)
-    for _ in range(STEPS):
-        energy = bare + design @ coefficients
-        weight = q**power * np.exp(np.min(energy) - energy)
-        weight /= weight.sum()
+    # a constant in s is no change, and what has no data has no slope: both stay near zero
+    smooth = SMOOTHNESS * (_third_differences(kind.spline) + RIDGE * np.eye(size))
+    measure = np.log(np.maximum(np.abs(q) ** power, np.finfo(float).tiny))
+    bare = kind.energy(np.zeros(size), q, xp=np) / kT - measure
+
+    def weights(coefficients):
+        exponents = -(bare + design @ coefficients)
+        total = logsumexp(exponents)
+        return np.exp(exponents - total), total
+
+    def entropy(coefficients):
+        weight, total = weights(coefficients)
+        penalty = smooth @ coefficients
+        value = seen @ coefficients + total + 0.5 * coefficients @ penalty
+        return value, seen - weight @ design + penalty
+
+    def hessian(coefficients):
+        weight, _ = weights(coefficients)
         mean = weight @ design
-        # a constant in s is no change: it stays zero
-        hessian = (design * weight[:, None]).T @ design - np.outer(mean, mean) + smooth
-        gradient = seen - mean + smooth @ coefficients
-        step = -np.linalg.lstsq(hessian, gradient, rcond=1e-10)[0]
-        decrement = np.sqrt(abs(step @ gradient))
-        coefficients = coefficients + step / max(1.0, decrement)
-        if np.max(np.abs(step)) < TOLERANCE:
-            break
-    return coefficients
+        return (design * weight[:, None]).T @ design - np.outer(mean, mean) + smooth
+
+    found = minimize(
+        entropy,
+        np.zeros(size),
+        jac=True,
+        hess=hessian,
+        method="trust-exact",
+        options={"gtol": TOLERANCE},
+    )
+    return found.x
 
 
 def _third_differences(spline: Spline) -> np.ndarray:

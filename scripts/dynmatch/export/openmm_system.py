@@ -46,6 +46,7 @@ def system(model: Model, box: np.ndarray, sites: int | SiteTopology) -> openmm.S
     """The System of the sites of `model` in a periodic box, nm (`sites.box`): their
     topology, or their number, where all are of its only type."""
     topology = model.sites(sites) if isinstance(sites, int) else sites
+    model.potential.require(topology)
     masses = motion_of(model).masses(model, topology)
     made = openmm.System()
     made.setDefaultPeriodicBoxVectors(*matrix(reduced(box)).tolist())
