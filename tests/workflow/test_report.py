@@ -2,7 +2,7 @@
 
 import base64
 import re
-from io import StringIO
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,36 @@ def row(observable, metric, value, error=np.nan, floor=np.nan, null=np.nan, stat
 
 
 def page_of(models: dict) -> tuple[str, pd.DataFrame]:
-    """The page, and its table as another library reads it."""
+    """The page, and its table as a reader of HTML has it."""
     keyed = {("water", model, seed): rows for (model, seed), rows in models.items()}
     page = report.summary(with_verdicts(summary(keyed), {"water": "liquid"}))
-    (table,) = pd.read_html(StringIO(page), keep_default_na=False)
-    return page, table.set_index("metric")
+    cells = Cells()
+    cells.feed(page)
+    header, *body = cells.rows
+    return page, pd.DataFrame(body, columns=header).set_index("metric")
+
+
+class Cells(HTMLParser):
+    """The text of the cells of a table, row by row."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.inside = [], False
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.inside = True
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data
 
 
 def rows(d: float, rdf: float) -> list[Row]:
