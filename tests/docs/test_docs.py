@@ -36,7 +36,7 @@ PAGES = [
 MADE_DRY = r"make |(\.venv/bin/)?snakemake (?!--use-conda|--report|.*ethane)"
 MODEL_RUNS = r"cd results/(laptop|demo)/water/ld/seed-1/export|(\.\./)+\.venv/bin/"
 OTHERS = (
-    r"\.venv/bin/mkdocs build|grep -n __use_yte__|"
+    r"\.venv/bin/mkdocs build|grep -n __use_yte__|pgrep |"
     r"\.venv/bin/pytest --numprocesses|\.venv/bin/snakemake --report|\.venv/bin/pyrefly|.*ethane"
 )
 NEEDS = {
