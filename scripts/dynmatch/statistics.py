@@ -89,3 +89,11 @@ def _jackknife(metric: Callable[[np.ndarray], float], samples: np.ndarray) -> fl
         return np.nan
     total = samples.sum(axis=0)
     return (size - 1) * np.var([metric((total - sample) / (size - 1)) for sample in samples])
+
+
+def ratio_of(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """The ratio of two independent values with standard errors, and its own: relative errors add up
+    as squares."""
+    (value, error), (expected, uncertainty) = first, second
+    ratio = value / expected
+    return ratio, abs(ratio) * float(np.hypot(error / value, uncertainty / expected))

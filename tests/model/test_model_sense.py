@@ -7,7 +7,6 @@ line that begins with the name of the file and has the key, or the array, that i
 import copy
 import hashlib
 import io
-import os
 import zipfile
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dynmatch.dynamics.registry import DYNAMICS
@@ -24,18 +23,13 @@ from dynmatch.model_file import load, save
 from dynmatch.potentials import bonded
 from dynmatch.potentials.sum import Potential
 from tests.helpers.fluids import bonded_sites, fluid, random_parameters, unbonded
+from tests.helpers.generated import lenient
 from tests.helpers.models import model_of
 from tests.helpers.molecules import BACKBONE, FORM
 from tests.model.test_format1 import FOLDER as FORMAT1
 
-EXAMPLES = int(os.environ.get("DYNMATCH_EXAMPLES", "15"))
+LENIENT = lenient(15)
 """What more of them gave is in docs/reliability.md."""
-LENIENT = settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
 HOSTILE = (
     *(np.nan, np.inf, -np.inf, -5.0, 0.0, 1e308, -1e308, 1e-320, 10**400, -(10**25), 10**11, -1),
     *("gamma", "", None, True, [], {}, [[]], [1.0, "x"], {"a": {"b": []}}, "1e3", "../../etc"),

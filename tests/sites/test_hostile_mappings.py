@@ -6,29 +6,23 @@ file, or maps what it says.
 """
 
 import copy
-import os
 from itertools import pairwise
 
 import mdtraj
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.mapping import map_sites
 from dynmatch.systems.trajectory.mappings import read_mapping
 from dynmatch.workflow.config import complete
+from tests.helpers.generated import lenient
 from tests.workflow.test_hostile_configs import HOSTILE
 
-EXAMPLES = int(os.environ.get("DYNMATCH_EXAMPLES", "30"))
+LENIENT = lenient(30)
 """The number in docs/reliability.md is of a run with 100."""
-LENIENT = settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
 ATOMS = ("C1", "H1", "H2", "C2", "H3", "O1", "H4", "N1")
 MASSES = np.array([{"C": 12.011, "H": 1.008, "O": 15.999, "N": 14.007}[name[0]] for name in ATOMS])
 MOLECULES = 3

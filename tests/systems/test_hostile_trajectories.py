@@ -2,27 +2,21 @@
 the key, or the same numbers as without."""
 
 import itertools
-import os
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dynmatch.errors import DynmatchError
+from tests.helpers.generated import lenient
 from tests.systems.test_own_trajectory import FRAMES, MOLECULES, project, trajectory
 
-EXAMPLES = int(os.environ.get("DYNMATCH_EXAMPLES", "40"))
-"""The number in docs/reliability.md is of a run with 300."""
 ATOMS = 4 * MOLECULES
 NUMBERS = itertools.count()
 """Files have names of their own: HDF5 keeps one open that was refused."""
-LENIENT = settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+LENIENT = lenient(40)
+"""The number in docs/reliability.md is of a run with 300."""
 
 
 def coordinate(frames, frame, value):

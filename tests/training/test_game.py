@@ -84,7 +84,9 @@ def test_cotangents_are_the_slope_of_a_score_that_has_not_seen_the_windows(playe
     game, rng = small.game, np.random.default_rng(3)
     along = jnp.asarray(rng.normal(size=frames.means.shape) * 1e-3, jnp.float32)
 
-    answers = game._quadratic_answers(game._motion(frames.means), small.drawn(1).reference)
+    answers = game._quadratic_answers(
+        *map(game._motion, (frames.means, small.drawn(1).reference.means))
+    )
 
     def score(step):
         moved = frames._replace(means=frames.means + step * along)

@@ -84,7 +84,7 @@ def spline_coefficients(
     size = kind.spline.size
     # a constant in s is no change, and what has no data has no slope: both stay near zero
     smooth = SMOOTHNESS * (_third_differences(kind.spline) + RIDGE * np.eye(size))
-    measure = np.log(np.maximum(np.abs(q) ** power, np.finfo(float).tiny))
+    measure = np.log(np.maximum(q**power, np.finfo(float).tiny))
     bare = kind.energy(np.zeros(size), q, xp=np) / kT - measure
 
     def weights(coefficients):

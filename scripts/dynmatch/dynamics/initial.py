@@ -73,6 +73,12 @@ def einstein_friction(trajectory: SiteTrajectory, kT: float) -> np.ndarray:
     )
 
 
+def starts_from_friction(equation: Equation, scale: Scale) -> bool:
+    """Whether start values depend on the friction of `scale`; those of a memory do not."""
+    other = equation.initial(replace(scale, friction=2 * scale.friction))
+    return any(np.any(other[name] != value) for name, value in equation.initial(scale).items())
+
+
 def friction_in_liquid(
     plan: RolloutPlan, scale: Scale, tables: tuple, reference: Batch, seed: int
 ) -> np.ndarray:

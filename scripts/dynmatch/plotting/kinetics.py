@@ -16,6 +16,7 @@ from dynmatch.observables.msd import RELIABLE, longest_reliable_lag
 from dynmatch.plotting import panels, style
 from dynmatch.plotting.style import REFERENCE
 from dynmatch.plotting.tables import Results
+from dynmatch.statistics import ratio_of
 
 TIME_LABEL = r"time $t$ (ps)"
 RATIO_TOLERANCE = 0.05
@@ -153,18 +154,12 @@ def _diffusion(results: Results) -> tuple[int, dict[str, str]]:
 
 
 def _ratios_of_d(results: Results) -> dict[str, str]:
-    """D over that of the reference with its standard error for every model, as the summary has it:
-    relative errors add up as squares."""
+    """D over that of the reference with its standard error for every model, as the summary has
+    it."""
     models = results.curves("diffusion")
-    expected, uncertainty = _number(models.pop(REFERENCE))
-    ratios = {}
-    for model, curve in models.items():
-        value, error = _number(curve)
-        ratio = value / expected
-        ratios[model] = (
-            f"{ratio:.2f} ± {ratio * np.hypot(error / value, uncertainty / expected):.2f}"
-        )
-    return ratios
+    reference = _number(models.pop(REFERENCE))
+    ratios = {model: ratio_of(_number(curve), reference) for model, curve in models.items()}
+    return {model: f"{ratio:.2f} ± {error:.2f}" for model, (ratio, error) in ratios.items()}
 
 
 def _number(curve: pd.DataFrame) -> tuple[float, float]:

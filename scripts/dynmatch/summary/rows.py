@@ -30,7 +30,7 @@ import pandas as pd
 
 from dynmatch.observables.registry import ANALYSES
 from dynmatch.runtime.names import named
-from dynmatch.statistics import jackknife_error, mean_and_error
+from dynmatch.statistics import jackknife_error, mean_and_error, ratio_of
 
 COLUMNS = [
     "system",
@@ -184,18 +184,12 @@ def diffusion_rows(compared: Compared) -> list[Row]:
     Null: no motion.
     """
     model, reference, training = map(_diffusion, compared.diffusion)
-    ratio, spread = _ratio(model, reference)
-    floor = distance(*_ratio(training, reference), target=1.0) * compared.noise(1)
+    ratio, spread = ratio_of(model, reference)
+    floor = distance(*ratio_of(training, reference), target=1.0) * compared.noise(1)
     return [
         Row("diffusion", "ratio", ratio, spread, floor, null=0.0),
         Row("diffusion", "value", *model),
     ]
-
-
-def _ratio(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
-    (value, error), (expected, uncertainty) = first, second
-    ratio = value / expected
-    return ratio, abs(ratio) * np.hypot(error / value, uncertainty / expected)
 
 
 def trained_rows(trained: Mapping) -> list[Row]:

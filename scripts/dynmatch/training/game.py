@@ -215,7 +215,8 @@ class Game:
         """`judge` on one device, of its share of the windows."""
         structure, motion = self._parts(frames)
         generated = self._join(structure, motion)
-        known, unseen = self._features(reference), self._features(held_out)
+        known_structure, known_motion = self._parts(reference)
+        known, unseen = self._join(known_structure, known_motion), self._features(held_out)
 
         # measured before the classifier has seen these windows
         scores = jnp.mean(self._network.apply(variables, generated), -1)
@@ -224,7 +225,7 @@ class Game:
         halves = jnp.mean(held_scores[::2]) - jnp.mean(held_scores[1::2])
         penalty = self.settings.classifier.penalty
         held_out_loss = classifier_loss(self._network, variables, generated, unseen, penalty)
-        answers = self._quadratic_answers(motion, reference)
+        answers = self._quadratic_answers(motion, known_motion)
 
         def score(means):
             moved = self._motion(means)
@@ -343,11 +344,11 @@ class Game:
             moved[name] = jnp.minimum(moved[name], math.log(most))
         return moved
 
-    def _quadratic_answers(self, motion: Features, reference: Batch) -> Array:
+    def _quadratic_answers(self, motion: Features, reference: Features) -> Array:
         """(W, T, V, V): the best quadratic answer to the other windows of the model, for each."""
         types = self.form.types()
         own = quadratic.covariances(self._vectors(motion), types)
-        known = quadratic.covariances(self._vectors(self._motion(reference.means)), types)
+        known = quadratic.covariances(self._vectors(reference), types)
         everyone, known = mean((jnp.mean(own, 0), jnp.mean(known, 0)), self._mesh)
         others = quadratic.others(own, everyone, self.settings.windows)
         return quadratic.answer(others, known, self.settings.classifier.penalty)

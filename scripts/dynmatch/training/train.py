@@ -25,6 +25,7 @@ from dynmatch.dynamics.initial import (
     friction_in_liquid,
     mean_mass,
     start_values,
+    starts_from_friction,
 )
 from dynmatch.dynamics.registry import card_of
 from dynmatch.dynamics.rollout import RolloutPlan
@@ -192,7 +193,8 @@ def begin(prepared: Prepared, seed: int, resumable: Resumable) -> tuple[GameStat
             progress.start,
         )
         initial = initial | {"potential": parameters}
-        if game.plan.learned and form.reach and topology.bonds:
+        of_molecules = game.plan.learned and form.reach and topology.bonds
+        if of_molecules and starts_from_friction(game.plan.equation, prepared.scale):
             initial |= {"dynamics": _dynamics_of_molecules(prepared, parameters, drawn, seed)}
         release_memory()
     state = game.init(key, initial, drawn)
