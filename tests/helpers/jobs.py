@@ -28,6 +28,7 @@ ALL_SYSTEMS = {
     "models": ["bd", "ld", "gle"],
     # their frames are far apart for a memory, and no job is run
     "systems": {
+        "water": {"baselines": {"methods": ["fm", "rem"]}},
         "dipeptide": {"training": {"gle": {"lags": [0.6]}}},
         "methanol": {"training": {"gle": {"lags": [10.0]}}},
     },
