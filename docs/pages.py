@@ -127,8 +127,8 @@ def values_of(value: Mapping) -> str:
 def command_page() -> str:
     parts = [
         "# Command line",
-        "`pip install .` in a clone installs the command `dynmatch` (it needs a connection). Without "
-        "it, write `PYTHONPATH=scripts .venv/bin/python -m dynmatch`. "
+        "`pip install .` in a clone installs the command `dynmatch` (it needs a connection). "
+        "Without it, write `PYTHONPATH=scripts .venv/bin/python -m dynmatch`. "
         "Units: nm, ps, amu, kJ/mol, K. Exit status: 0, or 1 with one line `error: ...`.",
     ]
     for name, (_, text) in COMMANDS.items():
