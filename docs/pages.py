@@ -128,6 +128,7 @@ def command_page() -> str:
     parts = [
         "# Command line",
         "`pip install .` in a clone installs the command `dynmatch` (it needs a connection). "
+        "Without it, write `PYTHONPATH=scripts .venv/bin/python -m dynmatch`. "
         "Units: nm, ps, amu, kJ/mol, K. Exit status: 0, or 1 with one line `error: ...`.",
     ]
     for name, (_, text) in COMMANDS.items():
@@ -154,7 +155,7 @@ def figures_page() -> str:
     return (
         "# Figures\n\nEvery figure is written to `results/{run}/figures/{system}_{figure}`, as PDF "
         "and PNG, for the systems that have its tables. Words in braces are filled from the "
-        "config. Every caption in the report names the samples behind it.\n\n"
+        "config. Captions in the report name the samples behind means and errors.\n\n"
         + "\n".join(rows)
         + "\n"
     )

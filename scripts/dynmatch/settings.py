@@ -89,7 +89,8 @@ class ClassifierSettings(Settings):
 
 @dataclass(frozen=True)
 class Rates(Settings):
-    """`training.rates`, of Adam: by group of parameters."""
+    """`training.rates`: of Adam by group of the potential's parameters; of the dynamics, the part
+    of Newton's step that an update goes."""
 
     pair: float = 0.0002
     radial: float = 0.0002

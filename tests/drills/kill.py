@@ -5,7 +5,8 @@ snakemake with all its processes is killed in the midst of AA production, traini
 unlocked, and started again, until it was killed 20 times. If the chain ends before, it begins again
 in a third folder, and so on. What matters is compared bit for bit.
 
-Checkpoints are written every two seconds here, so that runs as short as these have several.
+Checkpoints of the validation are written every two seconds here, so that runs as short as these
+have several; those of the training come every five updates.
 """
 
 import argparse

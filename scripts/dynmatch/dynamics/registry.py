@@ -58,7 +58,7 @@ def dynamics_of(model: str) -> str:
 
 
 def equation_of(name: str) -> type:
-    """The class of the dynamics called `name`, see `dynamics.base.Dynamics`.
+    """The class of the dynamics called `name`, see `dynamics.base.Equation`.
 
     Raises DynmatchError for an unknown name.
     """

@@ -2,6 +2,7 @@
 
 initial.pdb      one configuration, with the box
 integrator.xml   the learned dynamics
+sites.json       topology and box, for forces that dynmatch computes
 system.xml       the System with its forces; for a linear three-body term, and no molecules with
                  sites more than three bonds apart
 run_openmm.py    a run from these files, with nothing but OpenMM where there is a system.xml
