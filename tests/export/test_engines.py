@@ -22,7 +22,7 @@ from openmm import XmlSerializer
 
 from dynmatch.api import load_model
 from dynmatch.dynamics.registry import DYNAMICS
-from dynmatch.export import lammps, openmm_files
+from dynmatch.export import lammps, lammps_script, openmm_files
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.model import Model
 from dynmatch.observables.msd import diffusion, msd_samples
@@ -140,7 +140,7 @@ def test_velocities_with_memory_in_lammps(tmp_path, liquids, with_velocities):
     velocities = []
     for _ in range(COUNT):
         velocities.append(100 * in_order(lmp, "v"))
-        lmp.command(f"run {EVERY} post no")
+        lmp.command(f"run {EVERY * lammps_script.MOTIONS['gle'].refined} post no")
     assert_the_same_velocities(moving(velocities), with_velocities)
 
 
@@ -192,10 +192,10 @@ def assert_the_same(run: SiteTrajectory, ours: SiteTrajectory) -> None:
 )
 def test_lammps(tmp_path, liquids, kind, scheme):
     """The files of the export, as a user runs them; the two schemes of first order take ten steps
-    for one of ours."""
+    for one of ours, memory two."""
     liquid = liquids[kind]
     lammps.write(tmp_path, liquid.model, liquid.start, "test")
-    refined = 10 if scheme in ("langevin", "brownian") else 1
+    refined = 10 if scheme in ("langevin", "brownian") else lammps_script.MOTIONS[kind].refined
     settings = {
         "steps": round(LENGTH / TIME_STEP) * refined,
         "every": round(SPACING / TIME_STEP) * refined,

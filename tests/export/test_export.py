@@ -17,7 +17,7 @@ from scipy.linalg import expm
 from dynmatch.api import load_model
 from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
-from dynmatch.export import lammps, openmm_files, openmm_system
+from dynmatch.export import lammps, lammps_script, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.export.lammps_driver import attach, engine
 from dynmatch.model import Model
@@ -203,7 +203,7 @@ def far_apart(folder, kind: str, *options: str):
 def test_free_diffusion_in_lammps(tmp_path, kind, scheme):
     """Friction, mass, memory, units."""
     model, lmp = far_apart(tmp_path, kind, *(["-var", "scheme", scheme] if scheme else []))
-    lmp.command(f"run {STEPS}")
+    lmp.command(f"run {STEPS * lammps_script.MOTIONS[kind].refined}")
     msd = lmp.numpy.extract_compute("msd", 0, 1)[3] / 100
     if scheme == "langevin":  # with a tenth of our time step
         expected = free_msd(with_step(model, model.time_step / 10), STEPS)
@@ -274,7 +274,7 @@ def test_velocities_of_free_sites_with_memory_in_lammps(tmp_path):
     velocities = []
     for _ in range(FRAMES):
         velocities.append(100 * in_order(lmp, "v"))
-        lmp.command(f"run {EVERY} post no")
+        lmp.command(f"run {EVERY * lammps_script.MOTIONS['gle'].refined} post no")
     assert_the_closed_form(model, np.array(velocities))
 
 

@@ -13,7 +13,7 @@ import pytest
 from dynmatch.api import load_model
 from dynmatch.dynamics.registry import DYNAMICS
 from dynmatch.errors import DynmatchError
-from dynmatch.export import lammps, openmm_files, openmm_system
+from dynmatch.export import lammps, lammps_script, openmm_files, openmm_system
 from dynmatch.export.ase import DynmatchCalculator
 from dynmatch.model import Model
 from dynmatch.potentials.bonded import Kind, Spline
@@ -188,7 +188,7 @@ def test_each_type_diffuses_in_lammps_as_it_was_learned(tmp_path, kind):
     lmp = started(tmp_path, ["-var", "copies", "5"])
     first = in_order(lmp, "x").copy()
     types = in_order(lmp, "type")
-    lmp.command(f"run {STEPS}")
+    lmp.command(f"run {STEPS * lammps_script.MOTIONS[kind].refined}")
     moved = np.sum((in_order(lmp, "x") - first) ** 2, 1) / 100
     # some have crossed a face of the box
     inside = moved < 100.0

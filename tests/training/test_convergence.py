@@ -47,7 +47,7 @@ def test_the_worst_lag_and_type_is_named():
 
 def test_what_is_known_too_badly_is_said_and_not_taken_for_wrong():
     assert status_of(displaced(0.0, 0.5), 40).endswith("% only")
-    assert "updates" in advice(status_of(displaced(0.0, 0.5), 40))
+    assert "training.windows" in advice(status_of(displaced(0.0, 0.5), 40))
 
 
 def test_windows_of_one_frame_have_no_displacements():

@@ -61,8 +61,8 @@ MOLECULE = (
     Bar("population_difference", "PII_C7eq", "PII, C7eq", within=0.05),
     Bar("population_difference", "alpha_R", "alpha_R", within=0.05),
     Bar("population_difference", "phi_positive", "phi > 0", within=0.05),
-    Bar("timescale_ratio", "psi", "time of psi", within=0.3, target=1.0),
-    Bar("timescale_ratio", "phi", "time of phi", within=1.0, target=1.0),
+    Bar("timescale_ratio", "psi", "time of psi", within=0.23, target=1.0),
+    Bar("timescale_ratio", "phi", "time of phi", within=0.5, target=1.0),
 )
 BARS = {"liquid": LIQUID, "molecule": MOLECULE}
 """Bars of an analysis."""

@@ -75,6 +75,8 @@ def advice(status: str) -> str:
     """What helps against what a status names; nothing for "ok"."""
     if status.startswith("cut off"):
         return "leave out training.minutes, or raise it: the training goes on where it ended"
+    if "is known to" in status and "% too" not in status:
+        return "raise training.windows or training.updates: more windows know it better"
     if "MSD" in status:
         return (
             "raise training.updates; if it stays, the model cannot follow at this lag: give it "

@@ -110,8 +110,8 @@ def _second_chance(
     if used > SECOND_CHANCES:
         raise DynmatchError(
             f"the training diverged at update {number} for the third time "
-            f"({_describe(metrics)}); lower training.rates, or the time step or the "
-            "damping time of the generator"
+            f"({_describe(metrics)}); lower training.rates, or the time step of the "
+            "dynamics"
         )
     state, record = resumable.load(template)
     # other replicas and noise, or the same step would diverge again
