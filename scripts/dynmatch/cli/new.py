@@ -74,9 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
         system = _of_short_runs(config, arguments.name, min(found.runs))
     output.write_text(_text(config, arguments.name, why), encoding="utf-8")
     print(*estimates(found, system, config["models"]), sep="\n")
-    print(
-        f"\n{output} is written. Then:\n  .venv/bin/snakemake --cores 2 --configfile config.yaml {output}"
-    )
+    command = f".venv/bin/snakemake --cores 2 --configfile config.yaml {output}"
+    print(f"\n{output} is written. Then:\n  {command}")
 
 
 def _reference(arguments: argparse.Namespace, atoms) -> dict[str, Any]:
