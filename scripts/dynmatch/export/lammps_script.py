@@ -18,8 +18,8 @@ Each type of sites is a group with a fix of its own, at its own mass and frictio
 Memory     `fix gle` (M. Ceriotti, G. Bussi and M. Parrinello, doi:10.1021/ct900563s) integrates it
            as OBABO, with O exact for the matrix A of the auxiliary momenta, which a file holds.
            Without its `noneq` their covariance is kB T times the unit matrix, as ours. With our
-           step, its displacements are longer than ours, by w^2 dt^2/8 of them where sites swing at w
-           (1 % for water); it therefore takes two steps for one of ours.
+           step, its displacements are longer than ours, by w^2 dt^2/8 of them where sites swing
+           at w (1 % for water); it therefore takes two steps for one of ours.
 """
 
 from collections.abc import Callable, Mapping, Sequence
