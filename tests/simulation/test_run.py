@@ -56,6 +56,17 @@ def test_an_explosion_is_named_with_step_replica_and_energy(monkeypatch):
         run(soft_model("bd", 1.0), grid(4, 1.25), None, length=40.0, frame_spacing=1.0)
 
 
+def test_a_site_may_diffuse_over_half_the_box_between_two_frames(monkeypatch):
+    """A small box and frames far apart: some of 27 sites do within 8 frames."""
+    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 8)
+    model = soft_model()
+    far = 0.3 / (6 * model.columns(0)["d0_nm2_per_ps"])
+    spacing = model.time_step * round(far / model.time_step)
+    long = run(model, grid(3, 1.25), None, length=8 * spacing, frame_spacing=spacing)
+    steps = np.concatenate([np.diff(replica.positions, axis=0) for replica in long.replicas()])
+    assert np.abs(steps).max() > 0.625
+
+
 def test_frame_spacing_must_be_whole_steps():
     with pytest.raises(DynmatchError, match=r"validation\.frame_spacing"):
         run(soft_model(), grid(4, 1.25), None, frame_spacing=0.012)

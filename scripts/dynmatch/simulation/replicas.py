@@ -181,17 +181,26 @@ class Replicas:
         seen = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), seen)
         return Chunk(states, enough[None], kept[None], seen, energies)
 
+    @cached_property
+    def _farthest(self) -> float:
+        """Way along an axis between two frames, nm, that no site of a liquid goes."""
+        model = self.model
+        time = self.steps * model.time_step
+        free = model.equation.free_motion(model.bath, model.kT, time)
+        return max(0.5 * float(np.min(heights(self.box))), FAR * free)
+
     def require_sound(self, x: np.ndarray, before: Progress, energies: Array) -> np.ndarray:
         """Raise DynmatchError when frames x (replicas, F, N, 3) of the chunk after `before` are not
         finite or have exploded.
 
-        A site that moves by more than half the box between two frames has left the liquid.
+        A site that moves by more than half the box between two frames has left the liquid, unless
+        it may diffuse as far.
         Returns the energies (replicas,), kJ/mol, of the last frames.
         """
         energies = np.asarray(energies, np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
             way = np.abs(np.diff(x, axis=1)).max(axis=(2, 3))
-            bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < 0.5 * np.min(heights(self.box)))
+            bad = ~np.isfinite(x[:, 1:]).all(axis=(2, 3)) | ~(way < self._farthest)
         if bad.any() or not np.isfinite(energies).all():
             replica = int(np.argmax(bad.any(axis=1) | ~np.isfinite(energies)))
             frame = int(np.argmax(bad[replica])) + 1 if bad[replica].any() else x.shape[1] - 1
