@@ -79,6 +79,12 @@ def atoms(frame: mdtraj.Trajectory, centres: np.ndarray) -> Spheres:
     )
 
 
+def centres(frame: mdtraj.Trajectory) -> np.ndarray:
+    """Means (residues, 3), nm, of the atoms of each residue, which is whole."""
+    atoms = [[atom.index for atom in residue.atoms] for residue in frame.topology.residues]
+    return np.array([frame.xyz[0, each].mean(0) for each in atoms])
+
+
 def sites(frame: mdtraj.Trajectory, color) -> Spheres:
     """Sites, moved into the box."""
     count = frame.n_atoms
