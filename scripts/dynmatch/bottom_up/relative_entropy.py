@@ -10,9 +10,13 @@ Steps are those of the natural gradient. The Hessian of S is beta^2 Cov(dU/dthet
 that is zero for a linear potential at the end (A. Chaimovich and M. S. Shell, J. Chem. Phys. 134,
 094112 (2011), doi:10.1063/1.3557038). Coefficients of pairs and triplets are strongly correlated:
 its eigenvalues span four orders of magnitude, and a rate for each leaves the angles behind.
+
+Of fewer frames than coefficients the Hessian is singular, and of few more it is much too small
+along some directions, which are those that a step of Newton makes most of. How far to go along a
+step is therefore asked of frames that the Hessian has not seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,9 +46,13 @@ MARGIN = 1.6
 DAMPING = 1e-4
 """Of the Hessian, relative to its mean eigenvalue."""
 MEMORY = 0.98
-"""Weight of the past in the Hessian, at most."""
+"""Weight of the past in the Hessian, at most; more where there are more than 640 coefficients."""
+FRAMES_PER_COEFFICIENT = 5
+"""In the Hessian, at least, after many updates: Newton's step is then right to a fifth."""
 WARM_UP = 15
 """Updates over which the rate rises, while the Hessian is of few frames."""
+RUN_AWAY = (3.0, 0.1)
+"""Error of g(r), over the least so far and by itself, that none has that still descends."""
 
 
 def minimise(
@@ -66,14 +74,14 @@ def minimise(
     mass  (T,) of a site of each type, amu
     rate  the part of Newton's step that an update goes, at its highest
 
-    Raises DynmatchError when a replica explodes.
+    Raises DynmatchError when a replica explodes, or the structure goes away from the reference.
     """
     descent = Descent.of(potential, topology, data, mass, roughness)
     pool, drawn = data.trajectory.positions, np.random.default_rng(seed)
     positions = jnp.asarray(pool[drawn.choice(data.starts, replicas)], jnp.float32)
     states = descent.begin(random.split(random.PRNGKey(seed), replicas), parameters, positions)
     target = _pair_histogram(data.some_frames(400), data.box, topology)
-    seen = []
+    seen, errors = [], []
 
     def update(number, parameters, carried):
         hessian, states = carried
@@ -93,11 +101,24 @@ def minimise(
             )
         latest = np.concatenate(seen)
         seen.clear()
-        error = np.abs(_pair_histogram(latest, data.box, topology) - target)
-        return {"rdf_error": float(np.mean(error))}
+        error = np.abs(_pair_histogram(latest, data.box, topology) - target).mean()
+        errors.append(float(error))
+        require_descent(errors, number)
+        return {"rdf_error": errors[-1]}
 
     carried = Hessian.start(ravel_pytree(parameters)[0].size), states
     return descend(update, parameters, carried, updates, report, measure)
+
+
+def require_descent(errors: Sequence[float], number: int) -> None:
+    """Raise DynmatchError where the last of the errors of g(r) shows a run-away."""
+    least, last = min(errors), errors[-1]
+    if last > max(RUN_AWAY[0] * least, RUN_AWAY[1]):
+        raise DynmatchError(
+            f"the relative-entropy minimisation ran away: its error of g(r) was {least:.2g}, and "
+            f"is {last:.2g} after update {number}; lower training.start.rate, take more "
+            "training.start.replicas, or a potential of fewer coefficients"
+        )
 
 
 def rate_at(number: int, updates: int) -> float:
@@ -117,20 +138,31 @@ class Hessian(NamedTuple):
 
     def after(self, slopes: Array) -> "Hessian":
         """With the slopes (F, P) of the energies of more frames, in kB T."""
+        frames, size = slopes.shape
         count = self.count + 1
-        keep = jnp.minimum(MEMORY, 1 - 1 / count)
+        # the mean of weights (1 - k) k^j is of (1 + k)/(1 - k) updates
+        memory = max(MEMORY, 1 - 2 * frames / (FRAMES_PER_COEFFICIENT * size))
+        keep = jnp.minimum(memory, 1 - 1 / count)
         deviations = slopes - jnp.mean(slopes, 0)
-        covariance = deviations.T @ deviations / (len(slopes) - 1)
+        covariance = deviations.T @ deviations / (frames - 1)
         return Hessian(count, keep * self.covariance + (1 - keep) * covariance)
 
-    def step(self, gradient: Array) -> Array:
-        """Newton's step (P,), but not longer than one standard deviation of the energy for each
-        parameter: there the expansion that it is from ends."""
+    def step(self, gradient: Array, rate: Array, *unseen: Array) -> Array:
+        """A part of Newton's step (P,): `rate`, or less; nothing while there is no Hessian.
+
+        Along a step d the entropy is a parabola of slope d.g and curvature Var(d.dU/dtheta), and no
+        step goes beyond its minimum. The variance is that over slopes (F, P) of frames that are not
+        in the Hessian, and the largest where several sets of them are given. A whole step is not
+        longer than one standard deviation of the energy for each parameter: there the expansion
+        that it is from ends.
+        """
         size = len(gradient)
         damping = DAMPING * jnp.trace(self.covariance) / size + 1e-12
         step = -jnp.linalg.solve(self.covariance + damping * jnp.eye(size), gradient)
-        length = jnp.sqrt(jnp.abs(jnp.dot(step, gradient)) / size)
-        return step / jnp.maximum(1.0, length)
+        slope = jnp.abs(jnp.dot(step, gradient))
+        curvature = jnp.max(jnp.array([jnp.var(slopes @ step) for slopes in unseen]))
+        part = jnp.minimum(rate / jnp.maximum(1.0, jnp.sqrt(slope / size)), slope / curvature)
+        return jnp.where(self.count > 0, part * step, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,16 +219,16 @@ class Descent:
         tables = self.plan.potential.tabulate(parameters)
         states, frames = rollout.simulate_windows(self.plan, self.values, tables, states)
         known = self.slopes(parameters, reference)
-        hessian = hessian.after(known)
-        gradient = self.gradient(parameters, known, frames.positions[:, -1])
+        generated = self.slopes(parameters, frames.positions[:, -1])
+        gradient = self.gradient(parameters, known, generated)
         flat, shaped = ravel_pytree(parameters)
-        moved = shaped(flat + rate * hessian.step(gradient))
-        return moved, hessian, states, jnp.linalg.norm(gradient)
+        moved = shaped(flat + hessian.step(gradient, rate, known, generated))
+        return moved, hessian.after(known), states, jnp.linalg.norm(gradient)
 
     def gradient(self, parameters: dict, known: Array, generated: Array) -> Array:
-        """(P,) of the relative entropy, from the slopes of the reference and frames (F, N, 3), nm,
-        of the model, and of the penalty on roughness."""
-        entropy = jnp.mean(known, 0) - jnp.mean(self.slopes(parameters, generated), 0)
+        """(P,) of the relative entropy, from the slopes (F, P) of the reference and of the model,
+        and of the penalty on roughness."""
+        entropy = jnp.mean(known, 0) - jnp.mean(generated, 0)
         smooth, _ = ravel_pytree(jax.grad(self.plan.potential.roughness)(parameters))
         return entropy + self.roughness * smooth
 
