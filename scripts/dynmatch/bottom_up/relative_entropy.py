@@ -13,7 +13,8 @@ its eigenvalues span four orders of magnitude, and a rate for each leaves the an
 
 Of fewer frames than coefficients the Hessian is singular, and of few more it is much too small
 along some directions, which are those that a step of Newton makes most of. How far to go along a
-step is therefore asked of frames that the Hessian has not seen.
+step is therefore asked of frames that the Hessian has not seen, and none is taken
+before it is of twice as many frames as coefficients.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,10 +48,11 @@ DAMPING = 1e-4
 """Of the Hessian, relative to its mean eigenvalue."""
 MEMORY = 0.98
 """Weight of the past in the Hessian, at most; more where there are more than 640 coefficients."""
-FRAMES_PER_COEFFICIENT = 5
-"""In the Hessian, at least, after many updates: Newton's step is then right to a fifth."""
+FRAMES_PER_COEFFICIENT = (2, 5)
+"""In the Hessian, before the first update and after many of them, at least. Newton's step is worst
+where there are as many frames as coefficients; of five times as many it is right to a fifth."""
 WARM_UP = 15
-"""Updates over which the rate rises, while the Hessian is of few frames."""
+"""Updates over which the rate rises."""
 RUN_AWAY = (3.0, 0.1)
 """Error of g(r), over the least so far and by itself, that none has that still descends."""
 
@@ -83,13 +85,13 @@ def minimise(
     target = _pair_histogram(data.some_frames(400), data.box, topology)
     seen, errors = [], []
 
-    def update(number, parameters, carried):
-        hessian, states = carried
+    def advance(parameters, hessian, states, rate):
         reference = jnp.asarray(pool[drawn.choice(data.starts, FRAMES_PER_UPDATE)], jnp.float32)
-        now = jnp.float32(rate * rate_at(number, updates))
-        parameters, hessian, states, norm = descent.advance(
-            parameters, hessian, states, reference, now
-        )
+        return descent.advance(parameters, hessian, states, reference, jnp.float32(rate))
+
+    def update(number, parameters, carried):
+        now = rate * rate_at(number, updates)
+        parameters, hessian, states, norm = advance(parameters, *carried, now)
         seen.append(np.asarray(states.position))
         return parameters, (hessian, states), norm
 
@@ -106,8 +108,16 @@ def minimise(
         require_descent(errors, number)
         return {"rdf_error": errors[-1]}
 
-    carried = Hessian.start(ravel_pytree(parameters)[0].size), states
-    return descend(update, parameters, carried, updates, report, measure)
+    size = ravel_pytree(parameters)[0].size
+    hessian = Hessian.start(size)
+    for _ in range(looks(size)):
+        _, hessian, states, _ = advance(parameters, hessian, states, 0.0)
+    return descend(update, parameters, (hessian, states), updates, report, measure)
+
+
+def looks(size: int) -> int:
+    """Updates without a step, before the first, for the Hessian of so many coefficients."""
+    return -(-FRAMES_PER_COEFFICIENT[0] * size // FRAMES_PER_UPDATE)
 
 
 def require_descent(errors: Sequence[float], number: int) -> None:
@@ -141,27 +151,29 @@ class Hessian(NamedTuple):
         frames, size = slopes.shape
         count = self.count + 1
         # the mean of weights (1 - k) k^j is of (1 + k)/(1 - k) updates
-        memory = max(MEMORY, 1 - 2 * frames / (FRAMES_PER_COEFFICIENT * size))
+        memory = max(MEMORY, 1 - 2 * frames / (FRAMES_PER_COEFFICIENT[1] * size))
         keep = jnp.minimum(memory, 1 - 1 / count)
         deviations = slopes - jnp.mean(slopes, 0)
         covariance = deviations.T @ deviations / (frames - 1)
         return Hessian(count, keep * self.covariance + (1 - keep) * covariance)
 
-    def step(self, gradient: Array, rate: Array, *unseen: Array) -> Array:
-        """A part of Newton's step (P,): `rate`, or less; nothing while there is no Hessian.
+    def step(self, gradient: Array, rate: Array, known: Array, generated: Array) -> Array:
+        """`rate` of the way (P,) to the minimum along Newton's step, or less; none while there is
+        no Hessian.
 
-        Along a step d the entropy is a parabola of slope d.g and curvature Var(d.dU/dtheta), and no
-        step goes beyond its minimum. The variance is that over slopes (F, P) of frames that are not
-        in the Hessian, and the largest where several sets of them are given. A whole step is not
-        longer than one standard deviation of the energy for each parameter: there the expansion
-        that it is from ends.
+        Along a step d the entropy is a parabola of slope d.g and curvature Var(d.dU/dtheta). The
+        variance is that over slopes (F, P) of frames of the reference that are not in the Hessian.
+        Nor does a step go beyond the minimum by frames of the model, which may be where the
+        reference is not. The way is not longer than one standard deviation of the energy for each
+        parameter: there the expansion that it is from ends.
         """
         size = len(gradient)
         damping = DAMPING * jnp.trace(self.covariance) / size + 1e-12
         step = -jnp.linalg.solve(self.covariance + damping * jnp.eye(size), gradient)
         slope = jnp.abs(jnp.dot(step, gradient))
-        curvature = jnp.max(jnp.array([jnp.var(slopes @ step) for slopes in unseen]))
-        part = jnp.minimum(rate / jnp.maximum(1.0, jnp.sqrt(slope / size)), slope / curvature)
+        part = rate * jnp.minimum(1.0, slope / jnp.var(known @ step))
+        part = part / jnp.maximum(1.0, jnp.sqrt(slope / size))
+        part = jnp.minimum(part, slope / jnp.var(generated @ step))
         return jnp.where(self.count > 0, part * step, 0.0)
 
 

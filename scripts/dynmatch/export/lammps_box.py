@@ -65,6 +65,8 @@ thermo 1000
 timestep 1.0
 run {steps}
 unfix push
+unfix bath
+unfix move
 {tables}
 minimize 1.0e-4 1.0e-6 200 2000
 write_data filled.data nocoeff
