@@ -1,13 +1,13 @@
 """Rule molecule_projection: the all-atom trajectory of a molecule as one of sites."""
 
 from dynmatch.sites.trajectory import write
-from dynmatch.systems.molecule.projection import project_molecule
+from dynmatch.systems.all_atom.projection import project_sites
 from dynmatch.workflow.log import rule_log
 
 
 def main(snakemake) -> None:
     where = f"systems.{snakemake.wildcards.system}.reference"
-    sites = project_molecule(snakemake.input.trajectory, snakemake.params.sites, where)
+    sites = project_sites(snakemake.input.trajectory, snakemake.params.sites, where)
     write(snakemake.output.projected, sites)
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from dynmatch.storage.atomic import replacing
+from dynmatch.systems.all_atom.liquid_checks import assess, require_sound
 from dynmatch.systems.all_atom.simulation import (
     ReferenceSettings,
     assemble,
@@ -12,7 +13,6 @@ from dynmatch.systems.all_atom.simulation import (
     write_box,
 )
 from dynmatch.systems.water.box import build_box
-from dynmatch.systems.water.checks import assess, require_sound
 from dynmatch.workflow.log import rule_log
 
 

@@ -13,7 +13,7 @@ def main(snakemake) -> None:
     )
     model = style.MODELS[snakemake.params.model]
     panels = {
-        "all atoms": snapshot.atoms(reference, projected.xyz[0]),
+        "all atoms": snapshot.atoms(reference),
         "the same molecules as sites": snapshot.sites(projected, "0.35"),
         f"{model.label} model": snapshot.sites(modelled, model.color),
     }

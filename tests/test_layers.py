@@ -39,7 +39,7 @@ LIGHT_MODULES = [
     "dynmatch.systems.registry",
     *SYSTEMS.values(),
     "dynmatch.systems.trajectory.projection",
-    "dynmatch.systems.molecule.projection",
+    "dynmatch.systems.all_atom.projection",
     "dynmatch.dynamics.registry",
     "dynmatch.potentials.registry",
     "dynmatch.training.classifiers.registry",

@@ -7,6 +7,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from dynmatch.bottom_up import relative_entropy
+from dynmatch.errors import DynmatchError
 from dynmatch.observables.rdf import rdf
 from dynmatch.potentials import pair
 from dynmatch.potentials.sum import Potential
@@ -123,18 +124,64 @@ def test_its_gradient_is_the_difference_of_mean_energy_gradients(quick_compilati
     seen, made = map(jnp.asarray, np.split(frames, 2))
     known = descent.slopes(parameters, seen)
     np.testing.assert_allclose(known, reference, atol=1e-4 * np.abs(reference).max())
-    found = descent.gradient(parameters, known, made)
+    found = descent.gradient(parameters, known, descent.slopes(parameters, made))
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_newtons_step_ends_a_quadratic_and_is_bounded():
     """The relative entropy of a Gaussian of known covariance: from the mean that it is off by."""
     rng = np.random.default_rng(1)
-    slopes = rng.normal(size=(4000, 3)) @ np.diag([1.0, 3.0, 0.5])
+    slopes, others = (rng.normal(size=(4000, 3)) @ np.diag([1.0, 3.0, 0.5]) for _ in range(2))
     hessian = relative_entropy.Hessian.start(3).after(jnp.asarray(slopes, jnp.float32))
+    unseen = jnp.asarray(others, jnp.float32)
     off = np.array([0.02, -0.01, 0.1])
     gradient = jnp.asarray(np.cov(slopes.T) @ off, jnp.float32)
-    np.testing.assert_allclose(hessian.step(gradient), -off, rtol=0.01, atol=0.05 * 0.1)
-    far = np.asarray(hessian.step(1e4 * gradient), np.float64)
+    np.testing.assert_allclose(
+        hessian.step(gradient, 0.5, unseen, unseen), -0.5 * off, rtol=0.05, atol=2e-3
+    )
+    far = np.asarray(hessian.step(1e4 * gradient, 0.5, unseen, unseen), np.float64)
     length = np.sqrt(far @ np.cov(slopes.T) @ far / 3)
-    assert length == pytest.approx(1.0, rel=0.1)
+    assert length == pytest.approx(0.5, rel=0.1)
+    # frames of four times the variance say that the parabola ends at a quarter of the step
+    short = hessian.step(gradient, 0.5, 2 * unseen, unseen)
+    np.testing.assert_allclose(short, -0.125 * off, rtol=0.1)
+    ended = hessian.step(gradient, 0.5, unseen, 2 * unseen)
+    np.testing.assert_allclose(ended, -0.25 * off, rtol=0.1)
+
+
+def test_steps_go_down_with_many_coefficients():
+    """Energies of 690 coefficients, Gaussian, with variances over four orders of magnitude and 32
+    frames an update: from one kT off in each, the entropy falls, and never rises.
+
+    By Newton's step from the first update on it rose to six times its start."""
+    size, updates, rng = 690, 100, np.random.default_rng(1)
+    axes, _ = np.linalg.qr(rng.normal(size=(size, size)))
+    spectrum = np.logspace(2, -2, size)
+    covariance = (axes * spectrum) @ axes.T
+    off = axes @ (rng.normal(size=size) / np.sqrt(spectrum))
+
+    def slopes(frames):
+        return (rng.normal(size=(frames, size)) * np.sqrt(spectrum)) @ axes.T
+
+    @jax.jit
+    def advance(hessian, rate, gradient, known, generated):
+        return hessian.step(gradient, rate, known, generated), hessian.after(known)
+
+    hessian, entropies = relative_entropy.Hessian.start(size), []
+    for number in range(-relative_entropy.looks(size), updates):
+        known = slopes(relative_entropy.FRAMES_PER_UPDATE)
+        generated = slopes(4) - covariance @ off
+        rate = 0.05 * relative_entropy.rate_at(number + 1, updates) * (number >= 0)
+        given = rate, known.mean(0) - generated.mean(0), known, generated
+        step, hessian = advance(hessian, *(jnp.asarray(x, jnp.float32) for x in given))
+        off = off + np.asarray(step, np.float64)
+        entropies.append(off @ covariance @ off / size)
+    assert max(entropies) < 1.05 * entropies[0]
+    assert entropies[-1] < 0.5 * entropies[0]
+
+
+def test_a_run_away_is_told_and_noise_is_not():
+    relative_entropy.require_descent([0.06, 0.03, 0.08], 75)
+    told = r"ran away: its error of g\(r\) was 0.059, and is 0.21 after update 50; lower training"
+    with pytest.raises(DynmatchError, match=told):
+        relative_entropy.require_descent([0.059, 0.21], 50)

@@ -53,13 +53,13 @@ def frame(edge=EDGE, spread=0.05) -> SiteTrajectory:
     )
 
 
-def started(folder, options=()):
-    """LAMMPS with the script in `folder` set up, and nothing run yet."""
-    script = (folder / "in.lammps").read_text().replace("run ${steps}", "")
+def started(folder, options=(), name="in.lammps"):
+    """LAMMPS with the script in `folder` set up, and in.lammps not run yet."""
+    script = (folder / name).read_text().replace("run ${steps}", "")
     for file in sorted(path.name for path in folder.iterdir() if path.suffix != ".lammps"):
         script = script.replace(f" {file}", f" {folder / file}")
-    script = script.replace("rdf.txt", str(folder / "rdf.txt"))
-    script = script.replace("trajectory.lammpstrj", str(folder / "trajectory.lammpstrj"))
+    for file in ("rdf.txt", "trajectory.lammpstrj", " filled.data"):
+        script = script.replace(file, f" {folder / file.strip()}")
     lmp = engine(["-screen", "none", "-log", "none", *options])
     lmp.commands_string(script)
     return lmp

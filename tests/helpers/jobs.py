@@ -20,11 +20,12 @@ ROOT = Path(__file__).parents[2]
 OVERLAYS = [
     ROOT / "presets" / "known.yaml",
     ROOT / "presets" / "dipeptide.yaml",
+    ROOT / "presets" / "hexane.yaml",
     ROOT / "examples" / "methanol" / "methanol.yaml",
 ]
 ALL_SYSTEMS = {
     "run": "all",
-    "only": ["water", "known_bd", "known_ld", "dipeptide", "methanol"],
+    "only": ["water", "known_bd", "known_ld", "dipeptide", "hexane", "methanol"],
     "models": ["bd", "ld", "gle"],
     # their frames are far apart for a memory, and no job is run
     "systems": {

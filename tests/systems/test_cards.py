@@ -17,6 +17,7 @@ SHIPPED = {
     "water": (load(), "water"),
     "known": (load(ROOT / "presets" / "known.yaml"), "known_bd"),
     "molecule": (load(ROOT / "presets" / "dipeptide.yaml"), "dipeptide"),
+    "liquid": (load(ROOT / "presets" / "hexane.yaml"), "hexane"),
     "trajectory": (load(ROOT / "examples" / "methanol" / "methanol.yaml"), "methanol"),
 }
 
@@ -27,7 +28,7 @@ def shipped(kind: str) -> dict:
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(DynmatchError, match=r"kind 'watr' .* unknown; there are water, known, mol"):
+    with pytest.raises(DynmatchError, match=r"kind 'watr' .* unknown; there are water, liquid, kn"):
         card_of("watr")
 
 
@@ -77,7 +78,7 @@ def test_the_truth_is_known_of_known_fluids_alone():
     assert card_of("known").truth(system | {"reference": langevin}) == truth | {
         "mass_over_alpha2": 25.0
     }
-    for kind in ("water", "molecule", "trajectory"):
+    for kind in ("water", "liquid", "molecule", "trajectory"):
         assert card_of(kind).truth(shipped(kind)) is None
 
 

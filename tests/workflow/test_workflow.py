@@ -76,7 +76,9 @@ def test_preset_asks_for_the_jobs_it_should(preset, tmp_path):
     # a molecule by itself is projected and observed by rules of its own
     molecules = sum(system["kind"] == "molecule" for system in systems.values())
     of_molecules = per_water * molecules
-    assert int(jobs.get("projection", 0)) == len(systems) - known - molecules
+    liquids = sum(system["kind"] == "liquid" for system in systems.values())
+    assert int(jobs.get("projection", 0)) == len(systems) - known - molecules - liquids
+    assert int(jobs.get("liquid_projection", 0)) == liquids
     assert int(jobs.get("molecule_projection", 0)) == molecules
     assert int(jobs.get("observables", 0)) == models - of_molecules
     assert int(jobs.get("molecule_observables", 0)) == of_molecules

@@ -10,9 +10,14 @@ Steps are those of the natural gradient. The Hessian of S is beta^2 Cov(dU/dthet
 that is zero for a linear potential at the end (A. Chaimovich and M. S. Shell, J. Chem. Phys. 134,
 094112 (2011), doi:10.1063/1.3557038). Coefficients of pairs and triplets are strongly correlated:
 its eigenvalues span four orders of magnitude, and a rate for each leaves the angles behind.
+
+Of fewer frames than coefficients the Hessian is singular, and of few more it is much too small
+along some directions, which are those that a step of Newton makes most of. How far to go along a
+step is therefore asked of frames that the Hessian has not seen, and none is taken
+before it is of twice as many frames as coefficients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -42,9 +47,14 @@ MARGIN = 1.6
 DAMPING = 1e-4
 """Of the Hessian, relative to its mean eigenvalue."""
 MEMORY = 0.98
-"""Weight of the past in the Hessian, at most."""
+"""Weight of the past in the Hessian, at most; more where there are more than 640 coefficients."""
+FRAMES_PER_COEFFICIENT = (2, 5)
+"""In the Hessian, before the first update and after many of them, at least. Newton's step is worst
+where there are as many frames as coefficients; of five times as many it is right to a fifth."""
 WARM_UP = 15
-"""Updates over which the rate rises, while the Hessian is of few frames."""
+"""Updates over which the rate rises."""
+RUN_AWAY = (3.0, 0.1)
+"""Error of g(r), over the least so far and by itself, that none has that still descends."""
 
 
 def minimise(
@@ -66,22 +76,22 @@ def minimise(
     mass  (T,) of a site of each type, amu
     rate  the part of Newton's step that an update goes, at its highest
 
-    Raises DynmatchError when a replica explodes.
+    Raises DynmatchError when a replica explodes, or the structure goes away from the reference.
     """
     descent = Descent.of(potential, topology, data, mass, roughness)
     pool, drawn = data.trajectory.positions, np.random.default_rng(seed)
     positions = jnp.asarray(pool[drawn.choice(data.starts, replicas)], jnp.float32)
     states = descent.begin(random.split(random.PRNGKey(seed), replicas), parameters, positions)
     target = _pair_histogram(data.some_frames(400), data.box, topology)
-    seen = []
+    seen, errors = [], []
+
+    def advance(parameters, hessian, states, rate):
+        reference = jnp.asarray(pool[drawn.choice(data.starts, FRAMES_PER_UPDATE)], jnp.float32)
+        return descent.advance(parameters, hessian, states, reference, jnp.float32(rate))
 
     def update(number, parameters, carried):
-        hessian, states = carried
-        reference = jnp.asarray(pool[drawn.choice(data.starts, FRAMES_PER_UPDATE)], jnp.float32)
-        now = jnp.float32(rate * rate_at(number, updates))
-        parameters, hessian, states, norm = descent.advance(
-            parameters, hessian, states, reference, now
-        )
+        now = rate * rate_at(number, updates)
+        parameters, hessian, states, norm = advance(parameters, *carried, now)
         seen.append(np.asarray(states.position))
         return parameters, (hessian, states), norm
 
@@ -93,11 +103,32 @@ def minimise(
             )
         latest = np.concatenate(seen)
         seen.clear()
-        error = np.abs(_pair_histogram(latest, data.box, topology) - target)
-        return {"rdf_error": float(np.mean(error))}
+        error = np.abs(_pair_histogram(latest, data.box, topology) - target).mean()
+        errors.append(float(error))
+        require_descent(errors, number)
+        return {"rdf_error": errors[-1]}
 
-    carried = Hessian.start(ravel_pytree(parameters)[0].size), states
-    return descend(update, parameters, carried, updates, report, measure)
+    size = ravel_pytree(parameters)[0].size
+    hessian = Hessian.start(size)
+    for _ in range(looks(size)):
+        _, hessian, states, _ = advance(parameters, hessian, states, 0.0)
+    return descend(update, parameters, (hessian, states), updates, report, measure)
+
+
+def looks(size: int) -> int:
+    """Updates without a step, before the first, for the Hessian of so many coefficients."""
+    return -(-FRAMES_PER_COEFFICIENT[0] * size // FRAMES_PER_UPDATE)
+
+
+def require_descent(errors: Sequence[float], number: int) -> None:
+    """Raise DynmatchError where the last of the errors of g(r) shows a run-away."""
+    least, last = min(errors), errors[-1]
+    if last > max(RUN_AWAY[0] * least, RUN_AWAY[1]):
+        raise DynmatchError(
+            f"the relative-entropy minimisation ran away: its error of g(r) was {least:.2g}, and "
+            f"is {last:.2g} after update {number}; lower training.start.rate, take more "
+            "training.start.replicas, or a potential of fewer coefficients"
+        )
 
 
 def rate_at(number: int, updates: int) -> float:
@@ -117,20 +148,33 @@ class Hessian(NamedTuple):
 
     def after(self, slopes: Array) -> "Hessian":
         """With the slopes (F, P) of the energies of more frames, in kB T."""
+        frames, size = slopes.shape
         count = self.count + 1
-        keep = jnp.minimum(MEMORY, 1 - 1 / count)
+        # the mean of weights (1 - k) k^j is of (1 + k)/(1 - k) updates
+        memory = max(MEMORY, 1 - 2 * frames / (FRAMES_PER_COEFFICIENT[1] * size))
+        keep = jnp.minimum(memory, 1 - 1 / count)
         deviations = slopes - jnp.mean(slopes, 0)
-        covariance = deviations.T @ deviations / (len(slopes) - 1)
+        covariance = deviations.T @ deviations / (frames - 1)
         return Hessian(count, keep * self.covariance + (1 - keep) * covariance)
 
-    def step(self, gradient: Array) -> Array:
-        """Newton's step (P,), but not longer than one standard deviation of the energy for each
-        parameter: there the expansion that it is from ends."""
+    def step(self, gradient: Array, rate: Array, known: Array, generated: Array) -> Array:
+        """`rate` of the way (P,) to the minimum along Newton's step, or less; none while there is
+        no Hessian.
+
+        Along a step d the entropy is a parabola of slope d.g and curvature Var(d.dU/dtheta). The
+        variance is that over slopes (F, P) of frames of the reference that are not in the Hessian.
+        Nor does a step go beyond the minimum by frames of the model, which may be where the
+        reference is not. The way is not longer than one standard deviation of the energy for each
+        parameter: there the expansion that it is from ends.
+        """
         size = len(gradient)
         damping = DAMPING * jnp.trace(self.covariance) / size + 1e-12
         step = -jnp.linalg.solve(self.covariance + damping * jnp.eye(size), gradient)
-        length = jnp.sqrt(jnp.abs(jnp.dot(step, gradient)) / size)
-        return step / jnp.maximum(1.0, length)
+        slope = jnp.abs(jnp.dot(step, gradient))
+        part = rate * jnp.minimum(1.0, slope / jnp.var(known @ step))
+        part = part / jnp.maximum(1.0, jnp.sqrt(slope / size))
+        part = jnp.minimum(part, slope / jnp.var(generated @ step))
+        return jnp.where(self.count > 0, part * step, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,16 +231,16 @@ class Descent:
         tables = self.plan.potential.tabulate(parameters)
         states, frames = rollout.simulate_windows(self.plan, self.values, tables, states)
         known = self.slopes(parameters, reference)
-        hessian = hessian.after(known)
-        gradient = self.gradient(parameters, known, frames.positions[:, -1])
+        generated = self.slopes(parameters, frames.positions[:, -1])
+        gradient = self.gradient(parameters, known, generated)
         flat, shaped = ravel_pytree(parameters)
-        moved = shaped(flat + rate * hessian.step(gradient))
-        return moved, hessian, states, jnp.linalg.norm(gradient)
+        moved = shaped(flat + hessian.step(gradient, rate, known, generated))
+        return moved, hessian.after(known), states, jnp.linalg.norm(gradient)
 
     def gradient(self, parameters: dict, known: Array, generated: Array) -> Array:
-        """(P,) of the relative entropy, from the slopes of the reference and frames (F, N, 3), nm,
-        of the model, and of the penalty on roughness."""
-        entropy = jnp.mean(known, 0) - jnp.mean(self.slopes(parameters, generated), 0)
+        """(P,) of the relative entropy, from the slopes (F, P) of the reference and of the model,
+        and of the penalty on roughness."""
+        entropy = jnp.mean(known, 0) - jnp.mean(generated, 0)
         smooth, _ = ravel_pytree(jax.grad(self.plan.potential.roughness)(parameters))
         return entropy + self.roughness * smooth
 

@@ -22,6 +22,7 @@ import numpy as np
 from scipy.interpolate import BSpline
 
 from dynmatch.errors import DynmatchError
+from dynmatch.export import lammps_box
 from dynmatch.export.lammps_script import (
     ANGSTROM,
     BONDED_NODES,
@@ -78,6 +79,7 @@ def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) ->
         written = write_out(model)
         texts["pair.table"] = pair_tables(written)
         texts["threebody.uf3"] = triplet_splines(written)
+        texts |= lammps_box.files(model, start, name, written)
     if model.potential.term("bonded"):
         texts["bonded.table"] = bonded_tables(model)
     texts |= motion_of(model).files(model)

@@ -50,12 +50,13 @@ variable seed index 4711
 variable steps index {steps}
 variable every index {every}
 variable copies index 1
+variable data index initial.data
 """
 SETUP = """
 units real
 atom_style {style}
 newton on
-{bonded}read_data initial.data{special}
+{bonded}read_data ${{data}}{special}
 replicate ${{copies}} ${{copies}} ${{copies}}
 neighbor 2.0 bin
 """
@@ -263,7 +264,7 @@ def bonded_section(kind: bonded.Kind) -> str:
 
 def input_script(model: Model, name: str) -> str:
     """The script of `model`, called `name` in its first line; it runs for 1 ns."""
-    motion, names = motion_of(model), labels(model.potential.names)
+    motion = motion_of(model)
     step = model.time_step / motion.refined
     molecular = any(bonded_kinds(model).values())
     values = {
@@ -278,11 +279,7 @@ def input_script(model: Model, name: str) -> str:
         "substeps": SUBSTEPS,
         "style": "molecular" if molecular else "atomic",
         "special": "\nspecial_bonds lj 0 0 0" if molecular else "",
-        "labels": " ".join(names),
-        "pairs": "".join(
-            f"pair_coeff {a + 1} {b + 1} table pair.table {pair_section(names[a], names[b])}\n"
-            for a, b in type_pairs(len(names))
-        ),
+        **pair_words(model),
         **motion.words(model),
     }
     values |= _of_types(model, motion, values)
@@ -299,6 +296,16 @@ def input_script(model: Model, name: str) -> str:
         *([] if network else [RUN]),
     ]
     return "".join(parts).format(**values)
+
+
+def pair_words(model: Model) -> dict[str, str]:
+    """What `TABLES` says of the types of sites."""
+    names = labels(model.potential.names)
+    pairs = [
+        f"pair_coeff {a + 1} {b + 1} table pair.table {pair_section(names[a], names[b])}\n"
+        for a, b in type_pairs(len(names))
+    ]
+    return {"labels": " ".join(names), "pairs": "".join(pairs)}
 
 
 def _of_types(model: Model, motion: Motion, values: Mapping) -> dict[str, str]:

@@ -64,18 +64,19 @@ def box_of(frame: mdtraj.Trajectory) -> np.ndarray:
     return reduced(vectors_of(frame.unitcell_lengths[0], frame.unitcell_angles[0]))
 
 
-def atoms(frame: mdtraj.Trajectory, centres: np.ndarray) -> Spheres:
-    """Atoms in the colours of their elements, moved with their molecules into the box.
-
-    `centres` (molecules, 3), nm, are those of the residues of `frame`.
-    """
-    molecule = np.array([atom.residue.index for atom in frame.topology.atoms])
+def atoms(frame: mdtraj.Trajectory) -> Spheres:
+    """Atoms in the colours of their elements, whole residues moved so that their middles are in the
+    box."""
+    x = frame.xyz[0]
+    residue = np.array([atom.residue.index for atom in frame.topology.atoms])
+    sums = np.stack([np.bincount(residue, coordinate) for coordinate in x.T], 1)
+    middles = sums / np.bincount(residue)[:, None]
     elements = [atom.element.symbol for atom in frame.topology.atoms]
     return Spheres(
-        frame.xyz[0] + (wrap(centres, box_of(frame)) - centres)[molecule],
+        x + (wrap(middles, box_of(frame)) - middles)[residue],
         np.array([ATOM_RADII.get(element, OTHER_RADIUS) for element in elements]),
         [ATOM_COLORS.get(element, OTHER_COLOR) for element in elements],
-        np.array([(a.index, b.index) for a, b in frame.topology.bonds]),
+        np.array([(a.index, b.index) for a, b in frame.topology.bonds]).reshape(-1, 2),
     )
 
 

@@ -11,6 +11,7 @@ from dynmatch.systems.base import System
 
 SYSTEMS = {
     "water": "dynmatch.systems.water.card",
+    "liquid": "dynmatch.systems.molecular_liquid.card",
     "known": "dynmatch.systems.synthetic.card",
     "molecule": "dynmatch.systems.molecule.card",
     "trajectory": "dynmatch.systems.trajectory.card",

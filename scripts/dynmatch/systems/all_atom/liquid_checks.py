@@ -1,4 +1,4 @@
-"""Quality check of an all-atom production: are its replicas at equilibrium, its dynamics sound?"""
+"""Quality check of a liquid's production: are its replicas at equilibrium, its dynamics sound?"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from dynmatch.sites.projection import apply_mapping, centre_of_mass_mapping
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.statistics import block_means, mean_and_error
+from dynmatch.systems.all_atom.base import AllAtomSystem
 from dynmatch.systems.all_atom.checks import SIGMAS, require_temperature
 from dynmatch.systems.all_atom.particles import degrees_of_freedom, masses
 from dynmatch.systems.all_atom.segments import Segment
 from dynmatch.systems.all_atom.simulation import ReferenceSettings
-from dynmatch.systems.water.box import WaterBox
 from dynmatch.units import AMU_PER_NM3, BOLTZMANN
 
 DISAGREEMENT = 6
@@ -31,7 +31,7 @@ DIFFUSION_FRAMES = 1000
 
 
 def assess(
-    replicas: Iterable[Iterable[Segment]], box: WaterBox, settings: ReferenceSettings
+    replicas: Iterable[Iterable[Segment]], box: AllAtomSystem, settings: ReferenceSettings
 ) -> pd.DataFrame:
     """Columns quantity, value, error, unit: density, temperature, potential energy, drift and D.
 

@@ -1,0 +1,1 @@
+"""A liquid of molecules of one or several kinds, simulated with all their atoms."""
