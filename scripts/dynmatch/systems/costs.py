@@ -79,9 +79,9 @@ def of_observables(system: Section, sites: int) -> float:
 
 
 def slowness() -> float:
-    """Time that a loop of Python takes here and now, beside other work, over `LOOP_SECONDS`; 1 where
-    it is less: simulations also wait for memory and for each other's threads, and a processor that
-    was fast at Python by a factor of two was slower at them."""
+    """Time that a loop of Python takes here and now, beside other work, over `LOOP_SECONDS`; 1 at
+    least: simulations also wait for memory and for each other's threads, and a processor that was
+    fast at Python by a factor of two was slower at them."""
     began, total = time.perf_counter(), 0
     for number in range(LOOP):
         total += number
