@@ -152,7 +152,7 @@ def test_waters_of_charmm_do_not_overlap():
     name = "tip125_tric_C36"
     atoms = read_atoms([DATA / f"{name}.psf"])
     oxygens = [atom.index for atom in atoms.topology.atoms if atom.name == "OH2"]
-    (frames,) = frames_of(DATA / f"{name}.dcd", atoms.topology, name)
+    (frames,) = frames_of(DATA / f"{name}.dcd", atoms, name)
     for x, vectors in zip(frames.positions, frames.vectors, strict=True):
         some = x[oxygens].astype(np.float64)
         shifts = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3), -1).reshape(-1, 3) @ vectors
