@@ -118,7 +118,7 @@ def test_the_script_of_the_model_runs_the_box(filled):
     """At its temperature, of 150 sites to 30 %, four standard errors."""
     _, folder = filled
     lmp = started(folder, ["-var", "data", str(folder / "filled.data")])
-    lmp.command("run 2000")
+    lmp.command("run 500")
     assert lmp.get_natoms() == 150
     masses = np.array(site_masses(trained()))[in_order(lmp, "type") - 1]
     twice_kinetic = masses @ np.sum((100 * in_order(lmp, "v")) ** 2, 1)
