@@ -160,6 +160,18 @@ def shipped(path):
     return path if os.path.exists(path) else os.path.relpath(HERE / path)
 
 
+def simulated_liquid(name):
+    """What the all-atom simulation of a liquid depends on: its section without the sites, and with
+    the paths of files that come with the workflow."""
+    reference = config["systems"][name]["reference"]
+    molecules = [each | {"file": shipped(each["file"])} for each in reference["molecules"]]
+    paths = {file: shipped(file) for file in reference["force_field"]}
+    # OpenMM's own are known to it by their names
+    force_field = [path if os.path.exists(path) else file for file, path in paths.items()]
+    kept = {key: value for key, value in reference.items() if key != "sites"}
+    return kept | {"molecules": molecules, "force_field": force_field}
+
+
 def check_devices():
     """Before the first job of a local run: is there a GPU where the config asks for one?"""
     if workflow.local_exec:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from dynmatch.export import lammps, lammps_box
+from dynmatch.export.lammps_script import site_masses
 from dynmatch.model import Model
 from dynmatch.potentials.bonded import Kind
 from dynmatch.simulation.calculator import Calculator
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
-from dynmatch.units import AMU_PER_NM3
+from dynmatch.units import AMU_PER_NM3, BOLTZMANN
 from tests.export.test_export import in_order, lammps_forces, started
 from tests.helpers import exported
 from tests.helpers.fluids import fluid, jittered_lattice, random_parameters
@@ -93,19 +94,19 @@ def test_the_box_has_the_composition_and_density(filled):
 
 
 def test_its_molecules_are_whole_and_its_energy_is_ours(filled):
-    """To 1e-3 of the root mean square force, and of the energy, a little off its minimum, where
+    """To 2e-3 of the root mean square force, and of the energy, a little off its minimum, where
     bonds lie within five standard deviations of theirs."""
     lmp, _ = filled
     model, topology = trained(), whole()
     edge = lmp.get_thermo("vol") ** (1 / 3) / 10
-    lmp.command("displace_atoms all random 0.1 0.1 0.1 7")
+    lmp.command("displace_atoms all random 0.2 0.2 0.2 7")
     found, forces = lammps_forces(lmp)
     x = in_order(lmp, "x") / 10
     energy, ours = Calculator(model, np.full(3, edge), topology)(x)
     size = np.sqrt(np.mean(ours**2))
-    assert size > 100
-    assert np.sqrt(np.mean((forces - ours) ** 2)) < 1e-3 * size
-    assert found == pytest.approx(energy, abs=1e-3 * abs(energy) + 0.5)
+    assert size > 50
+    assert np.sqrt(np.mean((forces - ours) ** 2)) < 2e-3 * size
+    assert found == pytest.approx(energy, abs=2e-3 * abs(energy) + 0.5)
     bonds = np.array(topology.bonds)
     d = x[bonds[:, 0]] - x[bonds[:, 1]]
     d -= edge * np.round(d / edge)
@@ -117,9 +118,11 @@ def test_the_script_of_the_model_runs_the_box(filled):
     """At its temperature, of 150 sites to 30 %, four standard errors."""
     _, folder = filled
     lmp = started(folder, ["-var", "data", str(folder / "filled.data")])
-    lmp.command("run 2000")
+    lmp.command("run 500")
     assert lmp.get_natoms() == 150
-    assert lmp.get_thermo("temp") == pytest.approx(exported.TEMPERATURE, rel=0.3)
+    masses = np.array(site_masses(trained()))[in_order(lmp, "type") - 1]
+    twice_kinetic = masses @ np.sum((100 * in_order(lmp, "v")) ** 2, 1)
+    assert twice_kinetic / (3 * 150 * BOLTZMANN) == pytest.approx(exported.TEMPERATURE, rel=0.3)
     assert np.isfinite(lmp.get_thermo("pe"))
 
 

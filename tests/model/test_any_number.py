@@ -17,13 +17,7 @@ from dynmatch.potentials.sum import Potential
 from dynmatch.simulation import run
 from dynmatch.sites.topology import SiteTopology
 from dynmatch.sites.trajectory import SiteTrajectory
-from tests.helpers.fluids import (
-    bonded_sites,
-    fluid,
-    jittered_lattice,
-    random_parameters,
-    unbonded,
-)
+from tests.helpers.fluids import bonded_sites, fluid, random_parameters, unbonded
 from tests.helpers.models import model_of, still
 from tests.helpers.molecules import FORM as DIPEPTIDE
 from tests.helpers.molecules import molecule
@@ -128,31 +122,6 @@ def test_a_mixture_runs_with_one_of_its_types_alone(trained, monkeypatch):
     expected = alone.energy(alone.tabulate(of_a), close.positions[0], close.box, close.topology)
     assert potential.names == ("A", "B")
     assert energy_of(trained, close)[0] == pytest.approx(float(expected), rel=1e-5)
-
-
-def test_a_mixture_runs_in_a_box_eight_times_as_large(trained, monkeypatch):
-    """Couples and single sites of both types: eight times the energy, and the same forces."""
-    monkeypatch.setattr(run, "FRAMES_PER_CHUNK", 6)
-    couples, singles = ONE.repeated(8), unbonded("AB" * 5 + "A")
-    topology = SiteTopology(
-        couples.names + singles.names,
-        couples.residues + tuple(8 + residue for residue in singles.residues),
-        couples.residue_names + singles.residue_names,
-        couples.bonds,
-    )
-    sites = still(
-        jittered_lattice(np.random.default_rng(1), 1.35, 0.02), topology, np.full(3, 1.35)
-    )
-    energy, forces = energy_of(trained, sites)
-    many, of_many = energy_of(trained, sites.repeated(2))
-    assert many == pytest.approx(8 * energy, rel=1e-4)
-    expected = np.tile(forces, (8, 1))
-    np.testing.assert_allclose(of_many, expected, atol=2e-4 * np.abs(forces).max())
-    moved = run.simulate(
-        trained.parameters, sites, length=0.1, frame_spacing=0.02, copies=2, seed=3
-    )
-    assert moved.topology == topology.repeated(8)
-    assert np.isfinite(moved.positions).all()
 
 
 @pytest.mark.parametrize(
