@@ -204,15 +204,3 @@ def tell_verdicts():
     summary = Path(f"results/{config['run']}/summary.csv")
     if summary.is_file():
         print("", *verdicts.lines(summary), sep="\n", file=sys.stderr)
-
-
-def simulated_liquid(name):
-    """What the all-atom simulation of a liquid depends on: its section without the sites, and with
-    the paths of files that come with the workflow."""
-    reference = config["systems"][name]["reference"]
-    molecules = [each | {"file": shipped(each["file"])} for each in reference["molecules"]]
-    paths = {file: shipped(file) for file in reference["force_field"]}
-    # OpenMM's own are known to it by their names
-    force_field = [path if os.path.exists(path) else file for file, path in paths.items()]
-    kept = {key: value for key, value in reference.items() if key != "sites"}
-    return kept | {"molecules": molecules, "force_field": force_field}
