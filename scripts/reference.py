@@ -1,17 +1,9 @@
 """Rule reference: a box of water, simulated with all its atoms."""
 
-import logging
 from pathlib import Path
 
-from dynmatch.storage.atomic import replacing
-from dynmatch.systems.all_atom.liquid_checks import assess, require_sound
-from dynmatch.systems.all_atom.simulation import (
-    ReferenceSettings,
-    assemble,
-    produce,
-    segments,
-    write_box,
-)
+from dynmatch.systems.all_atom.liquid_reference import make_reference
+from dynmatch.systems.all_atom.simulation import ReferenceSettings
 from dynmatch.systems.water.box import build_box
 from dynmatch.workflow.log import rule_log
 
@@ -31,15 +23,15 @@ def main(snakemake) -> None:
         temperature=snakemake.params.temperature,
         where=where,
     )
-    paths = produce(box, settings, Path(snakemake.params.checkpoint))
-    quality = assess(segments(paths, box, settings), box, settings)
-    logging.info("all-atom reference:\n%s", quality.to_string(index=False))
-    require_sound(quality, settings)
-    first = next(segments(paths, box, settings)[0])
-    write_box(box, first.positions[0], snakemake.output.system, snakemake.output.topology)
-    assemble(segments(paths, box, settings), box, settings, snakemake.output.trajectory)
-    with replacing(snakemake.output.quality) as temporary:
-        quality.to_csv(temporary, index=False)
+    make_reference(
+        box,
+        settings,
+        Path(snakemake.params.checkpoint),
+        system=snakemake.output.system,
+        topology=snakemake.output.topology,
+        trajectory=snakemake.output.trajectory,
+        quality=snakemake.output.quality,
+    )
 
 
 # worker processes import this file

@@ -179,19 +179,17 @@ def test_friction_and_mass_of_langevin_sites():
 SHORT_LAGS = [0.02, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64]
 
 
+def one_of_each(gamma: float, strength: float, cosine: float, mass: float) -> dict:
+    """Values of a memory of one exponential of 0.3 ps and one cosine of 20 rad/ps."""
+    modes = {"strength": strength, "time": 0.3, "cosine": cosine, "rate": 4.0, "frequency": 20.0}
+    of_type = {"gamma": np.array([gamma]), "mass": np.array([mass])}
+    return {name: np.array([[value]]) for name, value in modes.items()} | of_type | {"alpha": 1.0}
+
+
 @pytest.fixture(scope="module")
 def swinging():
     """What has one exponential and one cosine for its memory, and its motion."""
-    truth = {
-        "gamma": np.array([40.0]),
-        "strength": np.array([[60.0]]),
-        "time": np.array([[0.3]]),
-        "cosine": np.array([[150.0]]),
-        "rate": np.array([[4.0]]),
-        "frequency": np.array([[20.0]]),
-        "alpha": 1.0,
-        "mass": np.array([18.0]),
-    }
+    truth = one_of_each(gamma=40.0, strength=60.0, cosine=150.0, mass=18.0)
     return truth, motion_with_memory(truth)
 
 
@@ -224,16 +222,7 @@ def test_sites_without_memory_are_recognised():
     steps ends below 3 % of all. The VACF, in closed form for the learned values, is exp(-t gamma/m)
     within 0.03, and the friction right within 6 %: 400 ps of 8 sites know it to some 2 %."""
     gamma, mass = 300.0, 30.0
-    start = {
-        "gamma": np.array([150.0]),
-        "strength": np.array([[20.0]]),
-        "time": np.array([[0.3]]),
-        "cosine": np.array([[40.0]]),
-        "rate": np.array([[4.0]]),
-        "frequency": np.array([[20.0]]),
-        "alpha": 1.0,
-        "mass": np.array([mass]),
-    }
+    start = one_of_each(gamma=150.0, strength=20.0, cosine=40.0, mass=mass)
     game, data = game_of("gle", langevin_motion(gamma, mass), SHORT_LAGS, 80, 0.3)
     equation = game.plan.equation
     assert 1 - 150.0 / equation.friction(start)[0] > 0.5  # most of the start's is memory

@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 
 from dynmatch.errors import DynmatchError
+from dynmatch.units import AMU_PER_NM3
 
 RIGHT_ANGLE = 1e-3
 """Degrees that an angle in a file may be off 90."""
@@ -89,6 +90,11 @@ def hashable(box) -> tuple:
     """The box as nested tuples of numbers."""
     edges = np.asarray(box, np.float64).tolist()
     return tuple(edges) if is_rectangular(box) else tuple(map(tuple, edges))
+
+
+def cubic_edge(mass: float, density: float) -> float:
+    """Edge in nm of the cube that holds `mass` (amu) at `density` (g/cm^3)."""
+    return (mass * AMU_PER_NM3 / density) ** (1 / 3)
 
 
 def volume(box) -> float:

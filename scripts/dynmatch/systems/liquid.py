@@ -7,6 +7,8 @@ from dynmatch.systems.base import Section, values_at
 
 NEAR = 0.7
 """Of the mean distance (volume of a site)^(1/3): where neighbours begin in a dense liquid."""
+BY_RESIDUE = "one site per residue, at its centre of mass"
+"""The mapping where a config gives none."""
 FRAMES = ("reference.frame_spacing", "validation.frame_spacing")
 
 

@@ -1,10 +1,11 @@
 """What is simulated with all its atoms, as the simulation knows it."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import openmm
-from openmm import app
+from openmm import app, unit
 
 
 class AllAtomSystem(Protocol):
@@ -33,3 +34,33 @@ class AllAtomSystem(Protocol):
 
     def equilibrated_in(self, temperature: float, seed: int) -> openmm.System:
         """The OpenMM system that equilibrates the box: with a barostat, or the system itself."""
+
+
+@dataclass(frozen=True)
+class Cube:
+    """A liquid at its density, all of it recorded; how a replica starts is up to its kind.
+
+    topology  OpenMM topology of all particles
+    system    OpenMM system
+    edge      edge of the cubic box, nm
+    """
+
+    topology: app.Topology
+    system: openmm.System
+    edge: float
+
+    @property
+    def recorded(self) -> int:
+        """Number of particles that a trajectory holds: all."""
+        return self.system.getNumParticles()
+
+    def equilibrated_in(self, temperature: float, seed: int) -> openmm.System:
+        """The system itself, at its density."""
+        return self.system
+
+
+def put_in_cube(topology: app.Topology, system: openmm.System, edge: float) -> None:
+    """Give both a cubic box of this edge, nm."""
+    vectors = np.eye(3) * edge
+    topology.setPeriodicBoxVectors(vectors * unit.nanometer)
+    system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in vectors))

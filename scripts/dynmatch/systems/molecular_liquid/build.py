@@ -11,9 +11,10 @@ from openmm import app, unit
 from scipy.spatial.transform import Rotation
 
 from dynmatch.errors import DynmatchError, told
+from dynmatch.sites.box import cubic_edge
+from dynmatch.systems.all_atom.base import Cube, put_in_cube
 from dynmatch.systems.all_atom.particles import masses
 from dynmatch.systems.all_atom.platforms import make_context
-from dynmatch.units import AMU_PER_NM3
 
 GAP = 0.2
 """Between the spheres about two molecules on the lattice that packing begins with, nm."""
@@ -27,34 +28,20 @@ ITERATIONS = 200
 
 
 @dataclass(frozen=True)
-class LiquidBox:
-    """What all replicas have in common.
+class LiquidBox(Cube):
+    """What all replicas have in common: each molecule after the other; rigid bonds, centre of mass
+    at rest.
 
-    topology     OpenMM topology, each molecule after the other
-    system       OpenMM system: rigid bonds, centre of mass at rest
-    edge         edge of the cubic box, nm
     molecules    positions (n, 3), nm, of each molecule as its file has them, in their order
     temperature  at which molecules are packed, K
     """
 
-    topology: app.Topology
-    system: openmm.System
-    edge: float
     molecules: tuple[np.ndarray, ...]
     temperature: float
-
-    @property
-    def recorded(self) -> int:
-        """Number of particles that a trajectory holds: all."""
-        return self.system.getNumParticles()
 
     def start(self, seed: int) -> np.ndarray:
         """Positions (n, 3), nm, of a random packing: a start for a replica."""
         return packed(self, seed)
-
-    def equilibrated_in(self, temperature: float, seed: int) -> openmm.System:
-        """The system itself, at its density."""
-        return self.system
 
 
 def build_liquid(
@@ -98,23 +85,16 @@ def build_liquid(
             f"{told(error)}"
         ) from error
     _take_cutoff_where_nothing_is_charged(system)
-    edge = box_edge(masses(system).sum(), density)
+    edge = cubic_edge(masses(system).sum(), density)
     if cutoff > edge / 2:
         raise DynmatchError(
             f"{where}.cutoff: {cutoff} nm is beyond half the box, {edge / 2:.4f} nm for these "
             f"molecules at {density} g/cm^3; make it shorter or take more molecules"
         )
-    vectors = np.eye(3) * edge
-    topology.setPeriodicBoxVectors(vectors * unit.nanometer)
-    system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in vectors))
+    put_in_cube(topology, system, edge)
     positions = [np.asarray(file.positions.value_in_unit(unit.nanometer)) for file in files]
     each = [x for x, count in zip(positions, counts, strict=True) for _ in range(count)]
     return LiquidBox(topology, system, edge, tuple(each), temperature)
-
-
-def box_edge(mass: float, density: float) -> float:
-    """Edge in nm of the cube that holds `mass` (amu) at `density` (g/cm^3)."""
-    return (mass * AMU_PER_NM3 / density) ** (1 / 3)
 
 
 def packed(box: LiquidBox, seed: int) -> np.ndarray:

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.box import cubic_edge
 from dynmatch.systems import costs, liquid
 from dynmatch.systems.base import Section, System
-from dynmatch.units import AMU_PER_NM3
 
 
 def sites(system: Section) -> int | None:
@@ -50,11 +50,11 @@ def edge(system: Section) -> float:
     if any(residue.name not in known for residue in first):
         return math.inf
     mass = sum(known[residue.name] * counts[owner[atom]] for residue, atom in first.items())
-    return (mass * AMU_PER_NM3 / system["reference"]["density"]) ** (1 / 3)
+    return cubic_edge(mass, system["reference"]["density"])
 
 
 def mapping(system: Section) -> str | list[dict]:
-    return system["reference"]["sites"] or "one site per residue, at its centre of mass"
+    return system["reference"]["sites"] or liquid.BY_RESIDUE
 
 
 def conflicts(system: Section) -> Iterator[str]:

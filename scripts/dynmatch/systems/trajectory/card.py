@@ -16,7 +16,7 @@ def mapping(system: Section) -> str | list[dict]:
     return [
         *reference["molecules"],
         *reference["sites"],
-    ] or "one site per residue, at its centre of mass"
+    ] or liquid.BY_RESIDUE
 
 
 def found(system: Section) -> Section:

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import openmm
 from openmm import app, unit
 from scipy.spatial.transform import Rotation
 
 from dynmatch.errors import DynmatchError
+from dynmatch.sites.box import cubic_edge
+from dynmatch.systems.all_atom.base import Cube, put_in_cube
 from dynmatch.systems.all_atom.particles import masses
-from dynmatch.units import AMU_PER_NM3
 
 WATER_MODELS = ("spce", "tip3p", "tip3pfb", "opc3", "tip4pew", "tip4pfb", "opc", "tip5p")
 """Rigid models with three atoms and up to two virtual sites, by the names of OpenMM's files."""
@@ -21,30 +21,13 @@ HOH_ANGLE = math.radians(109.47)
 
 
 @dataclass(frozen=True)
-class WaterBox:
-    """What all replicas have in common.
-
-    topology   OpenMM topology of all particles, virtual sites included
-    system     OpenMM system: particle-mesh Ewald, rigid molecules, centre of mass at rest
-    edge       edge of the cubic box, nm
-    """
-
-    topology: app.Topology
-    system: openmm.System
-    edge: float
-
-    @property
-    def recorded(self) -> int:
-        """Number of particles that a trajectory holds: all."""
-        return self.system.getNumParticles()
+class WaterBox(Cube):
+    """What all replicas have in common: virtual sites are particles too; particle-mesh Ewald, rigid
+    molecules, centre of mass at rest."""
 
     def start(self, seed: int) -> np.ndarray:
         """Positions (n, 3), nm, on a lattice: a start for a replica."""
         return lattice_positions(self, seed)
-
-    def equilibrated_in(self, temperature: float, seed: int) -> openmm.System:
-        """The system itself, at its density."""
-        return self.system
 
 
 def build_box(
@@ -72,15 +55,13 @@ def build_box(
         nonbondedCutoff=cutoff * unit.nanometer,
         rigidWater=True,
     )
-    edge = box_edge(masses(system).sum(), density)
+    edge = cubic_edge(masses(system).sum(), density)
     if cutoff > edge / 2:
         raise DynmatchError(
             f"{where}.cutoff: {cutoff} nm is beyond half the box, {edge / 2:.4f} nm for "
             f"{molecules} molecules at {density} g/cm^3; make it shorter or raise {where}.molecules"
         )
-    vectors = np.eye(3) * edge
-    topology.setPeriodicBoxVectors(vectors * unit.nanometer)
-    system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) for row in vectors))
+    put_in_cube(topology, system, edge)
     return WaterBox(topology, system, edge)
 
 
@@ -95,11 +76,6 @@ def lattice_positions(box: WaterBox, seed: int) -> np.ndarray:
     # a virtual site starts on its oxygen: OpenMM computes where it belongs
     virtual = np.repeat(atoms[:, :1], sites - 3, axis=1)
     return np.concatenate([atoms, virtual], axis=1).reshape(-1, 3)
-
-
-def box_edge(mass: float, density: float) -> float:
-    """Edge in nm of the cube that holds `mass` (amu) at `density` (g/cm^3)."""
-    return (mass * AMU_PER_NM3 / density) ** (1 / 3)
 
 
 def _molecules(count: int) -> app.Topology:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from dynmatch.sites.box import cubic_edge
 from dynmatch.systems import costs, liquid
 from dynmatch.systems.base import Section, System
-from dynmatch.units import AMU_PER_NM3
 
 MASS = 18.01528
 """Of a molecule, amu."""
@@ -23,8 +23,7 @@ def seconds(system: Section) -> float:
 
 
 def edge(system: Section) -> float:
-    mass = sites(system) * MASS
-    return (mass * AMU_PER_NM3 / system["reference"]["density"]) ** (1 / 3)
+    return cubic_edge(sites(system) * MASS, system["reference"]["density"])
 
 
 def conflicts(system: Section) -> Iterator[str]:
