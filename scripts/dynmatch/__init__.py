@@ -10,6 +10,7 @@ These names import what they need when they are first used (JAX, for one, is slo
 """
 
 import importlib
+import os
 
 __version__ = "0.2.0"
 
@@ -23,6 +24,13 @@ _HOMES = {
     "TrainingSettings": "dynmatch.settings",
 }
 __all__ = list(_HOMES)
+
+
+# pandas and PyTables bring NumExpr, which does not get over its import where one is no number, as
+# "4,2" is none, a right value of OpenMP's
+for _name in ("NUMEXPR_MAX_THREADS", "NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS"):
+    if not os.environ.get(_name, "1").isdecimal():
+        del os.environ[_name]
 
 
 def __getattr__(name: str):
