@@ -11,7 +11,15 @@ from dynmatch.simulation.calculator import Calculator
 from dynmatch.storage import checkpoint
 from tests.helpers.models import grid, soft_model
 
-pytestmark = pytest.mark.usefixtures("compilation_cache")
+CHUNK = 3
+"""Frames; one number, so that the tests share what is compiled."""
+
+pytestmark = pytest.mark.usefixtures("compilation_cache", "quick_compilation")
+
+
+@pytest.fixture(autouse=True)
+def short_chunks(monkeypatch):
+    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", CHUNK)
 
 
 def run(model, start, folder, **changes):
@@ -23,7 +31,6 @@ def run(model, start, folder, **changes):
 def test_neighbour_lists_give_the_trajectory_of_all_pairs(monkeypatch):
     """216 sites; 0.2 ps, so that rounding has no time to grow: agreement to 1e-4 nm."""
     start = grid(6, 1.87)
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 5)
     with_lists = run(soft_model(), start, None)
     for term in (pair.Form, three_body.Form):
         monkeypatch.setattr(term, "all_pairs_up_to", 1000)
@@ -33,9 +40,8 @@ def test_neighbour_lists_give_the_trajectory_of_all_pairs(monkeypatch):
     assert [len(r.time) for r in with_lists.replicas()] == [11, 11]
 
 
-def test_equipartition_of_langevin_velocities(monkeypatch):
+def test_equipartition_of_langevin_velocities():
     """m <v^2> = kB T per degree of freedom: 64 sites, 100 frames 0.1 ps apart; 5 sigma = 2.6 %."""
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 50)
     trajectory = run(
         soft_model(),
         grid(4, 1.25),
@@ -50,15 +56,13 @@ def test_equipartition_of_langevin_velocities(monkeypatch):
     assert temperature == pytest.approx(300.0, rel=5 * np.sqrt(2 / count))
 
 
-def test_an_explosion_is_named_with_step_replica_and_energy(monkeypatch):
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 10)
+def test_an_explosion_is_named_with_step_replica_and_energy():
     with pytest.raises(DynmatchError, match=r"step \d+ in replica \d.*energy .* kJ/mol"):
         run(soft_model("bd", 1.0), grid(4, 1.25), None, length=40.0, frame_spacing=1.0)
 
 
-def test_a_site_may_diffuse_over_half_the_box_between_two_frames(monkeypatch):
+def test_a_site_may_diffuse_over_half_the_box_between_two_frames():
     """A small box and frames far apart: some of 27 sites do within 8 frames."""
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 8)
     model = soft_model()
     far = 0.3 / (6 * model.columns(0)["d0_nm2_per_ps"])
     spacing = model.time_step * round(far / model.time_step)
@@ -72,18 +76,17 @@ def test_frame_spacing_must_be_whole_steps():
         run(soft_model(), grid(4, 1.25), None, frame_spacing=0.012)
 
 
-def test_a_run_that_is_longer_begins_as_the_shorter_one_does(monkeypatch):
+def test_a_run_that_is_longer_begins_as_the_shorter_one_does():
     """Frames asked for are those of the times, whatever the chunks; equilibration comes before."""
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 4)
     start = grid(4, 1.25)
     short, long = (run(soft_model(), start, None, length=length) for length in (0.1, 0.2))
     assert [len(each.time) for each in short.replicas()] == [6, 6]
     np.testing.assert_allclose(short.replicas()[0].time, 0.02 * np.arange(6))
     for one, other in zip(short.replicas(), long.replicas(), strict=True):
         np.testing.assert_array_equal(one.positions, other.positions[:6])
-    later = run(soft_model(), start, None, length=0.1, equilibration=0.08)
+    later = run(soft_model(), start, None, length=0.1, equilibration=CHUNK * 0.02)
     np.testing.assert_array_equal(
-        later.replicas()[1].positions[:6], long.replicas()[1].positions[4:10]
+        later.replicas()[1].positions[:6], long.replicas()[1].positions[CHUNK : CHUNK + 6]
     )
 
 
@@ -99,7 +102,6 @@ def test_killed_run_continues_as_if_nothing_had_happened(
     dynamics, damage, monkeypatch, tmp_path, caplog
 ):
     """Bit for bit, also when the last checkpoint is damaged."""
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 3)
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
     start = grid(4, 1.25)
     unbroken = run(soft_model(dynamics), start, tmp_path / "unbroken")
@@ -130,7 +132,6 @@ def test_killed_run_continues_as_if_nothing_had_happened(
 
 def test_checkpoints_of_another_run_are_passed_over(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 3)
     expected = run(soft_model(), grid(4, 1.25), tmp_path / "alone")
     run(soft_model(), grid(4, 1.25), tmp_path / "shared", seed=2)
     np.testing.assert_array_equal(
@@ -138,9 +139,8 @@ def test_checkpoints_of_another_run_are_passed_over(monkeypatch, tmp_path):
     )
 
 
-def test_a_box_eight_times_as_large(monkeypatch):
+def test_a_box_eight_times_as_large():
     """Of 27 sites: 216 with the energy, at the first frame, of eight of the small box."""
-    monkeypatch.setattr(simulation, "FRAMES_PER_CHUNK", 5)
     model, start = soft_model(), grid(3, 1.25)
     large = run(model, start, None, copies=2)
     assert large.n_sites == 216

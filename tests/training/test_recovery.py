@@ -26,7 +26,7 @@ from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import Windows, windows_of
 from dynmatch.training.classifiers import neighbours
-from dynmatch.training.convergence import MSD_OFF, late_mean, status_of
+from dynmatch.training.convergence import MSD_OFF, late_mean, problems_of, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.state import draw
 
@@ -214,7 +214,7 @@ def test_a_memory_with_too_few_modes_is_told(swinging):
     start = truth | {name: np.zeros((1, 0)) for name in ("cosine", "rate", "frequency")}
     game, data = game_of("gle", motion, SHORT_LAGS, 60, 0.3, cosines=0)
     _, history, _ = play(game, data, start)
-    assert status_of(history, 60).startswith("MSD at ")
+    assert status_of(problems_of(history, 60)).startswith("MSD at ")
 
 
 def test_sites_without_memory_are_recognised():
@@ -270,7 +270,7 @@ def test_a_diffusion_constant_that_is_5_per_cent_off_is_seen_and_said():
         off, error = late_mean(history, f"{MSD_OFF}0.3ps", 60)
         assert 0.003 < error < 0.02
         assert off == pytest.approx(factor - 1, abs=3 * 0.009)
-        said.append(status_of(history, 60))
+        said.append(status_of(problems_of(history, 60)))
     assert "MSD" not in said[0]
     assert said[1].startswith("MSD at 0.3 ps is ") and "% too large" in said[1]
     assert said[2].startswith("MSD at 0.3 ps is ") and "% too small" in said[2]

@@ -1,6 +1,7 @@
 """Whether a game has converged, what is missing where not, or whether it has left sense behind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,59 +33,64 @@ def late_mean(history: Rows, column: str, updates: int) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(means, ddof=1) / np.sqrt(len(means)))
 
 
-def status_of(history: Rows, updates: int) -> str:
-    """ "ok", or what keeps a training of so many planned `updates` from being converged.
+@dataclass(frozen=True)
+class Problem:
+    """What keeps a training from being converged, and what helps against it."""
 
-    ok: over each lag, the model's sites are displaced as far as the reference's, as well as that is
-    known, and the score gap is within its noise floor, so that a batch of windows of the model is
-    not told from one of the reference.
+    what: str
+    remedy: str
+
+
+def problems_of(history: Rows, updates: int) -> list[Problem]:
+    """What keeps a training of so many planned `updates` from being converged; nothing where, over
+    each lag, the model's sites are displaced as far as the reference's, as well as that is known,
+    and the score gap is within its noise floor, so that a batch of windows of the model is not
+    told from one of the reference.
     """
     done = len(history)
     if done < updates:
-        return f"cut off at {done} of {updates} updates"
-    problems = _displacement_problems(history, updates)
-    gap, floor = history[-1]["score_gap_smoothed"], history[-1]["gap_floor"]
-    if gap > floor:
-        problems.append(f"score gap {gap:.2g} above its floor {floor:.2g}")
-    return ", ".join(problems) or "ok"
+        remedy = "leave out training.minutes, or raise it: the training goes on where it ended"
+        return [Problem(f"cut off at {done} of {updates} updates", remedy)]
+    return [*_displacement_problems(history, updates), *_gap_problems(history[-1])]
 
 
-def _displacement_problems(history: Rows, updates: int) -> list[str]:
+def status_of(problems: Sequence[Problem]) -> str:
+    """ "ok", or what the problems are."""
+    return ", ".join(each.what for each in problems) or "ok"
+
+
+def _displacement_problems(history: Rows, updates: int) -> Iterator[Problem]:
     """The worst of what is off, and of what is not known."""
     columns = [name for name in history[-1] if name.startswith(MSD_OFF)]
     found = {_place(name): late_mean(history, name, updates) for name in columns}
-    problems = []
     wrong = {at: off for at, (off, error) in found.items() if abs(off) - error > TOLERANCE}
     if wrong:
         at = max(wrong, key=lambda at: abs(wrong[at]))
         size = "large" if wrong[at] > 0 else "small"
-        problems.append(f"MSD {at} is {abs(wrong[at]):.1%} too {size}")
+        yield Problem(
+            f"MSD {at} is {abs(wrong[at]):.1%} too {size}",
+            "raise training.updates; if it stays, the model cannot follow at this lag: give it "
+            "memory (gle), or take lags at which it can",
+        )
     vague = {at: error for at, (_, error) in found.items() if error > KNOWN}
     if vague:
         at = max(vague, key=vague.get)
-        problems.append(f"MSD {at} is known to {vague[at]:.1%} only")
-    return problems
+        yield Problem(
+            f"MSD {at} is known to {vague[at]:.1%} only",
+            "raise training.windows or training.updates: more windows know it better",
+        )
+
+
+def _gap_problems(last: Mapping[str, float]) -> Iterator[Problem]:
+    gap, floor = last["score_gap_smoothed"], last["gap_floor"]
+    if gap > floor:
+        yield Problem(
+            f"score gap {gap:.2g} above its floor {floor:.2g}",
+            "the model cannot follow the windows that it is shown: give the potential or the "
+            "memory more freedom, or take lags at which it can",
+        )
 
 
 def _place(column: str) -> str:
     *of, lag = column.removeprefix(MSD_OFF).rsplit("_", 1)
     return " ".join([*(f"of {name}" for name in of), f"at {lag.removesuffix('ps')} ps"])
-
-
-def advice(status: str) -> str:
-    """What helps against what a status names; nothing for "ok"."""
-    if status.startswith("cut off"):
-        return "leave out training.minutes, or raise it: the training goes on where it ended"
-    if "is known to" in status and "% too" not in status:
-        return "raise training.windows or training.updates: more windows know it better"
-    if "MSD" in status:
-        return (
-            "raise training.updates; if it stays, the model cannot follow at this lag: give it "
-            "memory (gle), or take lags at which it can"
-        )
-    if "gap" in status:
-        return (
-            "the model cannot follow the windows that it is shown: give the potential or the "
-            "memory more freedom, or take lags at which it can"
-        )
-    return ""

@@ -40,7 +40,7 @@ from dynmatch.sites.trajectory import SiteTrajectory
 from dynmatch.sites.windows import Windows, windows_of
 from dynmatch.storage.checkpoint import Resumable
 from dynmatch.training.classifiers.registry import CLASSIFIERS, form_of
-from dynmatch.training.convergence import advice, status_of
+from dynmatch.training.convergence import problems_of, status_of
 from dynmatch.training.game import Game, standard_for
 from dynmatch.training.plan import equation_for, make_plan
 from dynmatch.training.play import Progress, play
@@ -109,9 +109,10 @@ def train(
         state, progress = begin(prepared, seed, resumable)
         state, ended_by = play(prepared.game, state, prepared.data, seed, progress, resumable)
     model = model_of(prepared.game.plan, state.averaged, temperature)
-    status = status_of(progress.history, settings.updates)
-    if status != "ok":
-        logging.warning("the training has not converged: %s; %s", status, advice(status))
+    problems = problems_of(progress.history, settings.updates)
+    status = status_of(problems)
+    if problems:
+        logging.warning("the training has not converged: %s; %s", status, problems[0].remedy)
     minutes = progress.seconds / 60
     return Trained(model, progress.history, progress.start, ended_by, status, minutes)
 
