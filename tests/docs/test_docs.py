@@ -102,8 +102,9 @@ def clone(tmp_path_factory):
             shutil.copy(source, folder / part)
     (folder / ".venv").symlink_to(sys.prefix)
     tutorial = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
-    # what the tutorial writes; README's is what `make new` writes
-    (folder / "mine.yaml").write_text(re.search(r"```yaml\n(.*?)```", tutorial, re.DOTALL)[1])
+    # what the tutorial writes, and in place of what `make new` writes
+    for name in ("lags.yaml", "mine.yaml"):
+        (folder / name).write_text(re.search(r"```yaml\n(.*?)```", tutorial, re.DOTALL)[1])
     own = folder / "results/methanol_atoms"
     own.mkdir(parents=True)
     for name in ("topology.pdb", "run-1.xtc", "run-2.xtc"):
