@@ -10,7 +10,7 @@ from dynmatch.simulation.calculator import Calculator
 from tests.helpers.fluids import fluid, jittered_lattice, random_parameters, unbonded
 from tests.helpers.models import grid, model_of, soft_model
 
-pytestmark = pytest.mark.usefixtures("compilation_cache", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 W = unbonded("W" * 27)
 

@@ -12,7 +12,7 @@ from dynmatch.simulation.replicas import FAR, LONGEST_REBUILD, propagator, rebui
 from tests.helpers.fluids import fluid
 from tests.helpers.models import grid, model_of, soft_model
 
-pytestmark = pytest.mark.usefixtures("compilation_cache", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 FORM = fluid(cores=0.25, kT=2.494, basis=20)
 

@@ -14,7 +14,7 @@ from tests.helpers.models import grid, soft_model
 CHUNK = 3
 """Frames; one number, so that the tests share what is compiled."""
 
-pytestmark = pytest.mark.usefixtures("compilation_cache", "quick_compilation")
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 
 @pytest.fixture(autouse=True)
