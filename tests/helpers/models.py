@@ -48,11 +48,11 @@ def model_of(
     return Model(moved, begin | known, potential, parameters, TEMPERATURE)
 
 
-def soft_model(dynamics: str = "ld", time_step: float = 0.005) -> Model:
+def soft_model(dynamics: str = "ld", time_step: float = 0.005, friction: float = 300.0) -> Model:
     """A repulsive pair term with a weak three-body term."""
-    potential = fluid(cores=0.2, kT=BOLTZMANN * TEMPERATURE, basis=20, channels=2, hidden=(4,))
+    potential = fluid(cores=0.2, kT=BOLTZMANN * TEMPERATURE, basis=20, channels=1, degree=1, hidden=(2,))
     parameters = potential.initialise(jax.random.PRNGKey(1))
-    return model_of(potential, parameters, dynamics, time_step)
+    return model_of(potential, parameters, dynamics, time_step, friction)
 
 
 def grid(sites_per_edge: int, edge: float) -> SiteTrajectory:

@@ -63,7 +63,7 @@ def test_an_explosion_is_named_with_step_replica_and_energy():
 
 def test_a_site_may_diffuse_over_half_the_box_between_two_frames():
     """A small box and frames far apart: some of 27 sites do within 8 frames."""
-    model = soft_model()
+    model = soft_model(friction=60.0)
     far = 0.3 / (6 * model.columns(0)["d0_nm2_per_ps"])
     spacing = model.time_step * round(far / model.time_step)
     long = run(model, grid(3, 1.25), None, length=8 * spacing, frame_spacing=spacing)

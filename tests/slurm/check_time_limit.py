@@ -15,7 +15,7 @@ FRAMES = 10_000
 LENGTHS = """
 systems:
   water:
-    reference: {equilibration: 2.0, length: 200.0, segment: 4.0, threads: 1}
+    reference: {replicas: 2, equilibration: 2.0, length: 200.0, segment: 4.0, threads: 1}
     training: {lags: [1.0]}
 """
 
