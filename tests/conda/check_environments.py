@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -37,20 +38,29 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_
 """
 
 
-def snakemake(*options: str) -> str:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--use-conda", *options, *SMOKE]
+def snakemake(own: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--use-conda", *options]
+    command += [*SMOKE, own]
     call = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
     assert call.returncode == 0
     return call.stdout
 
 
 @pytest.fixture(scope="session")
-def environments() -> dict[str, Path]:
+def environments(tmp_path_factory) -> dict[str, Path]:
     """Folder of each environment, by the name of its file; made where it is not there yet."""
     if shutil.which("conda") is None:
         pytest.skip("conda is not installed here")
-    snakemake("--conda-create-envs-only")
-    listed = snakemake("--list-conda-envs")
+    # a system of the user's own beside water, whose rules have an environment of their own
+    folder = tmp_path_factory.mktemp("own")
+    files = {"topology": str(folder / "top.pdb"), "trajectories": [str(folder / "run.xtc")]}
+    for path in (files["topology"], *files["trajectories"]):
+        Path(path).touch()
+    own = {"kind": "trajectory", "reference": files | {"frame_spacing": 0.02}}
+    overlay = folder / "own.yaml"
+    overlay.write_text(yaml.safe_dump({"systems": {"own": own}}))
+    snakemake(overlay, "--conda-create-envs-only")
+    listed = snakemake(overlay, "--list-conda-envs")
     return {
         Path(file).name: ROOT / folder
         for file, folder in re.findall(r"^(\S+\.yaml)\s+(?:\S+\s+)?(\S+)$", listed, flags=re.M)

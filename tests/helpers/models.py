@@ -50,7 +50,9 @@ def model_of(
 
 def soft_model(dynamics: str = "ld", time_step: float = 0.005, friction: float = 300.0) -> Model:
     """A repulsive pair term with a weak three-body term."""
-    potential = fluid(cores=0.2, kT=BOLTZMANN * TEMPERATURE, basis=20, channels=1, degree=1, hidden=(2,))
+    potential = fluid(
+        cores=0.2, kT=BOLTZMANN * TEMPERATURE, basis=20, channels=1, degree=1, hidden=(2,)
+    )
     parameters = potential.initialise(jax.random.PRNGKey(1))
     return model_of(potential, parameters, dynamics, time_step, friction)
 
