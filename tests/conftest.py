@@ -1,6 +1,7 @@
 """The order of the tests, and settings of JAX that test modules ask for by name."""
 
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -70,3 +71,16 @@ def compilation_cache():
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     yield
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+@pytest.fixture(scope="module")
+def little_memory():
+    """4 GB beside what there is: what a file claims to hold is looked at before it is made room."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status")
+    if status.exists():
+        used = int(status.read_text().partition("VmData:")[2].split()[0]) * 1024
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (used + 4 * 1024**3, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, before)

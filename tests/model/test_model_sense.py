@@ -28,6 +28,8 @@ from tests.helpers.models import model_of
 from tests.helpers.molecules import BACKBONE, FORM
 from tests.model.test_format1 import FOLDER as FORMAT1
 
+pytestmark = pytest.mark.usefixtures("little_memory")
+
 LENIENT = lenient(15)
 """What more of them gave is in docs/reliability.md."""
 HOSTILE = (

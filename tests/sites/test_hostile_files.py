@@ -1,22 +1,22 @@
 """Files of sites that were generated: what makes no sense is refused in a line with the file's
 name."""
 
-import os
 import warnings
 
 import numpy as np
 import pytest
 import tables
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dynmatch.errors import DynmatchError
 from dynmatch.sites.box import matrix
 from dynmatch.sites.topology import SiteTopology, independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read, write
+from tests.helpers.generated import lenient
 
-EXAMPLES = int(os.environ.get("DYNMATCH_EXAMPLES", "60"))
-"""The number in docs/reliability.md is of a run with 300."""
+pytestmark = pytest.mark.usefixtures("little_memory")
+
 FRAMES, SITES = 12, 5
 BAD = st.sampled_from([np.nan, np.inf, -np.inf])
 BONDED = SiteTopology(tuple("ABABA"), (0, 0, 1, 1, 1), ("M", "N"), ((0, 1), (2, 3), (3, 4)))
@@ -79,9 +79,7 @@ def spoiled(path, content: bytes, name: str, change) -> None:
             made.attrs[key] = value
 
 
-@settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@lenient(60)
 @given(st.sampled_from(PLACES), BAD, st.floats(0, 0.999))
 def test_one_number_that_is_not_finite(whole, tmp_path, which, bad, place):
     path, (kind, name) = tmp_path / "run.h5", which
@@ -113,9 +111,7 @@ CHANGES = {
 }
 
 
-@settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@lenient(60)
 @given(st.sampled_from(PLACES), st.sampled_from(sorted(CHANGES)))
 def test_one_dataset_of_another_kind(whole, tmp_path, which, change):
     """Zero or negative coordinates, velocities and forces are possible, and times before 0."""
@@ -140,9 +136,7 @@ def test_one_dataset_of_another_kind(whole, tmp_path, which, change):
     assert made.scale is None or (made.scale > 0).all()
 
 
-@settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@lenient(60)
 @given(st.sampled_from(sorted(KINDS)), st.floats(0, 0.999))
 def test_a_file_that_is_cut_off(whole, tmp_path, kind, part):
     path = tmp_path / "run.h5"

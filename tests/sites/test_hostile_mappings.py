@@ -21,6 +21,8 @@ from dynmatch.workflow.config import complete
 from tests.helpers.generated import lenient
 from tests.workflow.test_hostile_configs import HOSTILE
 
+pytestmark = pytest.mark.usefixtures("little_memory")
+
 LENIENT = lenient(30)
 """The number in docs/reliability.md is of a run with 100."""
 ATOMS = ("C1", "H1", "H2", "C2", "H3", "O1", "H4", "N1")

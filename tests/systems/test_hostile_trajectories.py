@@ -12,6 +12,8 @@ from dynmatch.errors import DynmatchError
 from tests.helpers.generated import lenient
 from tests.systems.test_own_trajectory import FRAMES, MOLECULES, project, trajectory
 
+pytestmark = pytest.mark.usefixtures("little_memory")
+
 ATOMS = 4 * MOLECULES
 NUMBERS = itertools.count()
 """Files have names of their own: HDF5 keeps one open that was refused."""

@@ -77,7 +77,6 @@ def example(tmp_path_factory):
     command += [ROOT / "config.yaml", EXAMPLE / "methanol.yaml", short]
     call = subprocess.run(
         command,
-        env=os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

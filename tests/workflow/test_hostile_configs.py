@@ -1,17 +1,17 @@
 """Configs that were generated: each is right, or ends in lines that name the key at fault."""
 
 import copy
-import os
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dynmatch.errors import DynmatchError
 from dynmatch.workflow.config import complete
+from tests.helpers.generated import lenient
 from tests.systems.test_cards import SHIPPED
 
-EXAMPLES = int(os.environ.get("DYNMATCH_EXAMPLES", "60"))
-"""The number in docs/reliability.md is of a run with 500."""
+pytestmark = pytest.mark.usefixtures("little_memory")
 
 
 def leaves(node, path=()) -> list[tuple]:
@@ -36,12 +36,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@lenient(60)
 @given(st.sampled_from(PLACES), HOSTILE)
 def test_one_value_is_anything(place, value):
     kind, (*sections, key) = place
@@ -59,9 +54,7 @@ def test_one_value_is_anything(place, value):
         assert str(key) in lines[0], (place, value, lines)
 
 
-@settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@lenient(60)
 @given(st.sampled_from(PLACES), st.text(min_size=1, max_size=12), HOSTILE)
 def test_one_key_is_anything(place, name, value):
     """An unknown key is named; a name of a system is allowed, if it is one."""
