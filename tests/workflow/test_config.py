@@ -283,8 +283,8 @@ MISTAKES = {
     ),
     "frame between two steps": (
         (*WATER, "reference", "frame_spacing"),
-        0.025,
-        "systems.water.reference.frame_spacing is 0.025 ps; it must be a multiple of "
+        0.021,
+        "systems.water.reference.frame_spacing is 0.021 ps; it must be a multiple of "
         "reference.time_step",
     ),
     "segment between two frames": (
