@@ -2,11 +2,14 @@
 
 import os
 import resource
+import sys
 import tempfile
 from pathlib import Path
 
 import jax
 import pytest
+
+from tests.helpers.memory import limit_memory
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 
@@ -76,11 +79,9 @@ def compilation_cache():
 @pytest.fixture(scope="module")
 def little_memory():
     """4 GB beside what there is: what a file claims to hold is looked at before it is made room."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    status = Path("/proc/self/status")
-    if status.exists():
-        used = int(status.read_text().partition("VmData:")[2].split()[0]) * 1024
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (used + 4 * 1024**3, before[1]))
+    if sys.platform != "linux":
+        yield
+        return
+    before = limit_memory(4 * 1024**3)
     yield
     resource.setrlimit(resource.RLIMIT_DATA, before)

@@ -1,7 +1,6 @@
 """Trajectories that do not fit into memory."""
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -14,6 +13,7 @@ from dynmatch.settings import ObservableSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read, write
 from dynmatch.storage import memmap
+from tests.helpers.memory import limit_memory
 
 SITES = 64
 BOX = np.full(3, 2.0)
@@ -62,10 +62,7 @@ def analyse(path: str) -> None:
     memmap.LARGE = memmap.CHUNK = 2**20
     correlation.CHUNK = 300_000
     observe("liquid", random_walk(601), 300.0, SETTINGS)
-    with open("/proc/self/status") as status:
-        taken = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
-    limit = taken * 1024 + ROOM
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    limit_memory(ROOM)
     trajectory = read(path)
     assert trajectory.positions.nbytes + trajectory.velocities.nbytes > 2 * ROOM
     observe("liquid", trajectory, 300.0, SETTINGS)

@@ -43,6 +43,7 @@ def test_only_what_fails_is_named_with_its_number():
     assert status_of(down, 40) == "MSD at 9 ps is 3.5% too small"
     (remedy,) = remedies(down, 40)
     assert "training.updates" in remedy
+    assert "gap" not in remedy
     both = [*down[:-1], row(0.03, 0.02, -0.035)]
     assert (
         status_of(both, 40) == "MSD at 9 ps is 3.5% too small, score gap 0.03 above its floor 0.02"
@@ -81,6 +82,7 @@ def test_a_training_that_was_cut_off_says_where():
     assert status_of(STEADY[:39], 40) == "cut off at 39 of 40 updates"
     (remedy,) = remedies(STEADY[:12], 40)
     assert "training.minutes" in remedy
+    assert not remedies(STEADY, 40)
 
 
 def test_it_counts_since_half_of_the_updates():
