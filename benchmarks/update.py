@@ -1,7 +1,10 @@
-"""One training update against a plain implementation, and against its own forward roll-out."""
+"""One training update against a plain implementation, against its own forward roll-out, and by
+size; the memory of a training on a large reference."""
 
+import tempfile
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,24 +16,44 @@ from benchmarks.timing import Row, Worker, alternate, row, seconds
 from benchmarks.water import Water, copied, replicated
 from dynmatch.dynamics import rollout
 from dynmatch.settings import PotentialSettings, TrainingSettings
+from dynmatch.sites.trajectory import SiteTrajectory, read, write
+from dynmatch.storage.memmap import empty
 from dynmatch.training.state import draw
-from dynmatch.training.train import Prepared, prepare
+from dynmatch.training.train import Prepared, prepare, train
 
-COPIES = (1, 2)
-"""Of the box along each edge: 64 and 512 sites."""
+COPIES = (1, 2, 4)
+"""Of the box along each edge: 64, 512 and 4096 sites."""
 FRAMES = 4000
 """Of the reference, from which windows are drawn."""
 GOAL_PLAIN = 10.0
 GOAL_FORWARD = 0.25
 """An update in at most four times a forward roll-out."""
+GOAL_LINEAR = 1 / 1.1
+"""Time a site at 64 sites over that at more."""
+LONG = 10_000.0
+"""Of the reference whose training's memory is measured, ps."""
+LONG_SPACING = 0.2
+"""Between its frames, ps: 2.5 GB in all."""
+LIMIT_MEMORY = 6000.0
+"""MB."""
+STARTED = 2
+"""Updates of its structural start."""
 
 
 def prepared(water: Water, copies: int) -> Prepared:
     """A game of the Langevin model, with the structure of the model that is timed."""
-    box, some = np.asarray(water.trajectory.box), water.trajectory.frames(slice(0, FRAMES))
-    positions = copied(np.mod(some.positions, box), box, copies).astype(np.float32)
-    large = replicated(water.trajectory, copies)
-    trajectory = replace(large, positions=positions, time=some.time)
+    some = _copies(water.trajectory.frames(slice(0, FRAMES)), copies)
+    return _of_the_model(water, some)
+
+
+def _copies(trajectory: SiteTrajectory, copies: int) -> SiteTrajectory:
+    """All frames of `trajectory`, `copies` times along each edge of the box."""
+    box = np.asarray(trajectory.box)
+    positions = copied(np.mod(trajectory.positions, box), box, copies).astype(np.float32)
+    return replace(replicated(trajectory, copies), positions=positions, time=trajectory.time)
+
+
+def _of_the_model(water: Water, trajectory: SiteTrajectory) -> Prepared:
     system, model = water.system, water.model
     settings = TrainingSettings.of(system["training"]), 1, False
     potential = PotentialSettings.of(system["potential"])
@@ -93,20 +116,97 @@ def plain_update(water: Water, copies: int):
 
 
 def compare(water: Water) -> list[Row]:
-    return [row for copies in COPIES for row in _compare(water, copies)]
+    return [*_times(water), *_large(water)]
 
 
-def _compare(water: Water, copies: int) -> list[Row]:
+def _size(water: Water, copies: int) -> str:
     windows = TrainingSettings.of(water.system["training"]).of_dynamics("ld").windows
-    size = f"{water.trajectory.n_sites * copies**3} sites, {windows} windows"
+    return f"{water.trajectory.n_sites * copies**3} sites, {windows} windows"
+
+
+def _times(water: Water) -> list[Row]:
+    """Of an update against its peers, and of larger ones against it, site for site."""
+    task, (small, *larger) = "training update, LD", COPIES
     with (
-        Worker(update, water, copies) as ours,
-        Worker(forward, water, copies) as rolled,
-        Worker(plain_update, water, copies) as peer,
+        Worker(update, water, small) as ours,
+        Worker(forward, water, small) as rolled,
+        Worker(plain_update, water, small) as peer,
     ):
         measured = alternate({"ours": ours, "forward": rolled, "plain": peer})
-    task, times = "training update, LD", measured["ours"]
-    return [
+    times, size = measured["ours"], _size(water, small)
+    rows = [
         row(task, size, 1, times, measured["plain"], "plain", "s", GOAL_PLAIN),
         row(task, size, 1, times, measured["forward"], "its forward roll-out", "s", GOAL_FORWARD),
     ]
+    for copies in larger:
+        with Worker(update, water, copies) as many, Worker(update, water, small) as few:
+            pair = alternate({"many": many, "few": few}, repetitions=2)
+        sites = water.trajectory.n_sites
+        rows.append(
+            row(
+                f"{task}, of a site",
+                _size(water, copies),
+                1,
+                1000 * pair["many"] / (sites * copies**3),
+                1000 * pair["few"] / sites,
+                f"dynmatch, {sites} sites",
+                "ms",
+                GOAL_LINEAR,
+            )
+        )
+    return rows
+
+
+def write_long(path: Path, trajectory: SiteTrajectory, copies: int) -> None:
+    """Write the frames of `trajectory`, copied in space, and its replicas one after the other until
+    they are `LONG`."""
+    stride = round(LONG_SPACING / (trajectory.time[1] - trajectory.time[0]))
+    parts = [
+        each.frames(slice(first % stride, None, stride))
+        for first in range(stride)
+        for each in trajectory.replicas()
+    ]
+    frames = round(LONG / LONG_SPACING)
+    large = replicated(trajectory, copies)
+    positions = empty((frames, large.n_sites, 3), np.float32)
+    time, done = np.empty(frames), 0
+    box = np.asarray(trajectory.box)
+    for part in parts:
+        count = min(part.n_frames, frames - done)
+        if not count:
+            break
+        chosen = slice(done, done + count)
+        positions[chosen] = copied(part.positions[:count], box, copies)
+        time[chosen] = part.time[:count] - part.time[0]
+        done += count
+    write(path, replace(large, positions=positions[:done], time=time[:done]))
+
+
+def training(water: Water, path: Path):
+    """A measurement of a whole, short training on the file at `path`, s."""
+    settings = TrainingSettings.of(water.system["training"])
+    start = replace(settings.start, updates=STARTED)
+    arguments = (
+        PotentialSettings.of(water.system["potential"]),
+        replace(settings, updates=1, start=start),
+    )
+
+    def once():
+        trajectory = read(path, velocities=False, forces=False)
+        train(trajectory, "ld", water.model.temperature, *arguments)
+
+    return lambda: seconds(once)
+
+
+def _large(water: Water) -> list[Row]:
+    """The memory of a short training on a large and long reference."""
+    copies = COPIES[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "projected.h5"
+        write_long(path, water.trajectory, copies)
+        with Worker(training, water, path) as ours:
+            ours()
+            peak = ours.peak_memory()
+    size = f"{water.trajectory.n_sites * copies**3} sites, {LONG / 1000:g} ns"
+    task, limit = "training, LD, peak memory", np.array(LIMIT_MEMORY)
+    return [row(task, size, 1, np.array(peak), limit, "limit", "MB", 1.0)]

@@ -4,44 +4,38 @@ import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jax
 import numpy as np
 import yaml
 
 from benchmarks import ROOT
-from dynmatch.dynamics.base import Scale
+from benchmarks.models import moved
 from dynmatch.dynamics.initial import mean_mass
-from dynmatch.dynamics.registry import equation_of
 from dynmatch.errors import DynmatchError
 from dynmatch.model import Model
 from dynmatch.settings import PotentialSettings, TrainingSettings
 from dynmatch.sites.topology import independent_sites
 from dynmatch.sites.trajectory import SiteTrajectory, read
-from dynmatch.sites.windows import Windows, windows_of
+from dynmatch.sites.windows import windows_of
 from dynmatch.training.train import start_potential, structural_start
 from dynmatch.units import BOLTZMANN
 from dynmatch.workflow.config import complete
 
 START_UPDATES = 200
-D0 = 0.006
-"""Near what water learns, nm^2/ps."""
 
 
 @dataclass(frozen=True)
 class Water:
-    """Reference trajectory, the system's (complete) config, and a model with its structure."""
+    """Reference trajectory, the system's (complete) config, and a Langevin model with its
+    structure; the same `with_memory`."""
 
     trajectory: SiteTrajectory
     system: dict
-    data: Windows
     model: Model
+    with_memory: Model
 
 
 def make_water(run: Path) -> Water:
     """From `run`/water/projected.h5: a Langevin model after a short structural start.
-
-    What is timed depends on the ranges and the structure of the model, not on how well its dynamics
-    are trained: D0 is set.
 
     Raises DynmatchError when the folder holds no finished projection.
     """
@@ -61,10 +55,8 @@ def make_water(run: Path) -> Water:
     parameters = structural_start(
         potential, parameters, trajectory.topology, data, mass, 0, settings, []
     )
-    equation = equation_of("ld").of(settings.ld)
-    values = equation.initial(Scale(mass, kT / D0 * np.ones(1), np.ones(1)))
-    model = Model(equation, values, potential, jax.device_get(parameters), system["temperature"])
-    return Water(trajectory, system, data, model)
+    models = moved(trajectory, system, potential, parameters)
+    return Water(trajectory, system, models["ld"], models["gle"])
 
 
 def copied(positions: np.ndarray, box: np.ndarray, copies: int) -> np.ndarray:

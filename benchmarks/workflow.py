@@ -1,6 +1,7 @@
 """What the workflow costs beside its rules, and what importing and compiling cost."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,36 @@ from benchmarks.water import Water
 
 GOAL = 1 / 1.1
 """An overhead of at most 10 %."""
+SHARE = 30.0
+"""Of a run's job time that may go to other rules than all-atom simulation and validation, %."""
+NEEDED = re.compile(r"(^|/)(reference|validation)\b")
+"""Names of their benchmark files."""
+BEGINNING = 5.0
+"""Seconds that importing and compiling may take."""
 
 
 def compare(water: Water, run: Path) -> list[Row]:
-    return [*overhead(run), imports(), compilation(water)]
+    imported = imports()
+    compiled = compilation(water)
+    both = imported.ours + compiled.peer
+    peer = np.array(BEGINNING)
+    return [
+        *overhead(run),
+        others(run),
+        imported,
+        compiled,
+        row("import and compilation", "training, LD", 1, np.array(both), peer, "limit", "s", 1.0),
+    ]
+
+
+def others(run: Path) -> Row:
+    """The share of other rules than all-atom simulation and validation in the time of the jobs."""
+    jobs = _job_times(run / "benchmarks")
+    needed = sum(time for name, time in jobs.items() if NEEDED.search(name))
+    share = 100 * (1 - needed / sum(jobs.values()))
+    size, peer = f"{len(jobs)} jobs", np.array(SHARE)
+    task = "rules but reference and validation, default preset"
+    return row(task, size, 2, np.array(share), peer, "limit", "%", 1.0)
 
 
 def overhead(run: Path) -> list[Row]:

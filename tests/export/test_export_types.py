@@ -48,6 +48,7 @@ EDGE = 1.3
 BOX = np.full(3, EDGE)
 SITES = 27
 CHAIN = ((0, 1), (1, 2), (2, 3), (3, 4))
+CORE = 0.20005986
 KINDS = (
     Kind(("A", "B"), (0.4, 900.0), Spline(0.35, 0.5, 6, 2.5)),
     Kind(("A", "B", "A"), (-0.3, 12.0), Spline(-0.8, 0.6, 7, 2.5)),
@@ -173,6 +174,24 @@ def test_lammps_has_our_energy_and_forces(tmp_path):
     bonded = np.unique(topology.bonds)
     for some in (np.arange(64), bonded):
         assert np.sqrt(np.mean((forces - ours)[some] ** 2)) < 1e-3 * size
+
+
+def test_neighbours_at_the_very_edge_in_lammps(tmp_path):
+    """LAMMPS finds the interval of a distance between uniform knots by a division. With this core,
+    their spacing rounds down: 1e-7 nm below the cutoff, an interval too far was not a number."""
+    model = linear()
+    terms = [
+        replace(term, cores=(CORE,) * len(term.cores)) if term.kind == "pair" else term
+        for term in model.potential.terms
+    ]
+    model = replace(model, potential=replace(model.potential, terms=tuple(terms)))
+    edge = model.potential.term("three_body").cutoff - 1e-7
+    x = 0.5 + np.array([[0.0, 0.0, 0.0], [edge, 0.0, 0.0], [0.0, 0.3, 0.0]])
+    start = replace(folded(), positions=x[None], masses=np.ones(3), topology=unbonded("ABA"))
+    lammps.write(tmp_path, model, start, "test")
+    _, forces = lammps_forces(started(tmp_path))
+    _, ours = Calculator(model, start.box, start.topology)(x)
+    assert np.sqrt(np.mean((forces - ours) ** 2)) < 1e-3 * np.sqrt(np.mean(ours**2))
 
 
 @pytest.mark.parametrize("kind", DYNAMICS)

@@ -53,6 +53,8 @@ INTERVALS = (32, 40)
 LAMMPS reads 1023 characters of a line, which holds all coefficients in r_jk.
 """
 NODES_PER_INTERVAL = 3
+RESOLUTION = 1e-8
+"""nm, of numbers in the file of splines."""
 
 
 def write(folder: str | Path, model: Model, start: SiteTrajectory, name: str) -> list[Path]:
@@ -202,8 +204,14 @@ def triplet_splines(written: PairsAndTriplets) -> str:
 
 
 def _knots(begin: float, end: float, intervals: int) -> np.ndarray:
-    """Knots of cubic splines on [begin, end], uniform but for the repeated ends."""
-    return np.pad(np.linspace(begin, end, intervals + 1), 3, mode="edge")
+    """Knots of cubic splines from `begin` to just beyond `end`, uniform but for the repeated ends.
+
+    LAMMPS divides a distance by the spacing of those that it reads, and takes what is in memory
+    behind the last interval should rounding lead there. They are whole numbers of `RESOLUTION`.
+    """
+    low = np.floor(begin / RESOLUTION)
+    spacing = np.floor((end / RESOLUTION - low) / intervals) + 1
+    return np.pad(RESOLUTION * (low + spacing * np.arange(intervals + 1)), 3, mode="edge")
 
 
 def _fit(knots: np.ndarray, trim: int) -> tuple[np.ndarray, np.ndarray]:
