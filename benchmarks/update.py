@@ -115,16 +115,12 @@ def plain_update(water: Water, copies: int):
     return lambda: windows * seconds(once)
 
 
-def compare(water: Water) -> list[Row]:
-    return [*_times(water), *_large(water)]
-
-
 def _size(water: Water, copies: int) -> str:
     windows = TrainingSettings.of(water.system["training"]).of_dynamics("ld").windows
     return f"{water.trajectory.n_sites * copies**3} sites, {windows} windows"
 
 
-def _times(water: Water) -> list[Row]:
+def compare(water: Water) -> list[Row]:
     """Of an update against its peers, and of larger ones against it, site for site."""
     task, (small, *larger) = "training update, LD", COPIES
     with (
@@ -140,7 +136,9 @@ def _times(water: Water) -> list[Row]:
     ]
     for copies in larger:
         with Worker(update, water, copies) as many, Worker(update, water, small) as few:
-            pair = alternate({"many": many, "few": few}, repetitions=2)
+            # minutes each
+            repetitions = 1 if copies == COPIES[-1] else 2
+            pair = alternate({"many": many, "few": few}, repetitions)
         sites = water.trajectory.n_sites
         rows.append(
             row(
@@ -198,7 +196,7 @@ def training(water: Water, path: Path):
     return lambda: seconds(once)
 
 
-def _large(water: Water) -> list[Row]:
+def memory(water: Water) -> list[Row]:
     """The memory of a short training on a large and long reference."""
     copies = COPIES[-1]
     with tempfile.TemporaryDirectory() as folder:
