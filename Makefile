@@ -51,8 +51,11 @@ test-fast: environment
 coverage: environment
 	.venv/bin/pytest --cov --cov-report=term:skip-covered $(addprefix tests/,$(FAST))
 
+# on the results of a finished run; peers that the lock lacks are downloaded for it; an hour
 bench: environment
-	TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m benchmarks $(RUN)
+	folder=$$(mktemp -d) && .venv/bin/pip install --quiet --no-deps --require-hashes --target $$folder \
+	    -r benchmarks/requirements.txt && TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=$$folder \
+	    .venv/bin/python -m benchmarks $(RUN)
 
 # ten minutes, needs an NVIDIA GPU; DRY=1 tries it on the CPU
 bench-gpu: lock = $(if $(DRY),requirements.lock,requirements-cuda.lock)

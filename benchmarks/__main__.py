@@ -25,7 +25,7 @@ COMPARISONS = {
     "simulation": lambda water, run: cg_simulation.compare(water),
     "cg-over-aa": lambda water, run: cg_over_aa.compare(water, run / "water" / "reference"),
     "update": lambda water, run: update.compare(water),
-    "memory": lambda water, run: update.memory(water),
+    "large": lambda water, run: update.large(water),
     "devices": lambda water, run: many_devices.compare(water),
     "observables": lambda water, run: observables.compare(water),
     "projection": lambda water, run: projection.compare(),

@@ -2,11 +2,12 @@
 
 import multiprocessing
 import os
-import resource
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -135,6 +136,12 @@ def first_cores(count: int) -> list[int]:
     return sorted(os.sched_getaffinity(0))[:count]
 
 
+def _peak_memory() -> float:
+    """The largest resident size of this process, MB; `ru_maxrss` would have that of its parent."""
+    status = Path("/proc/self/status").read_text()
+    return float(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
 def _serve(pipe, cores: int, device: str) -> None:
     from dynmatch.runtime.jax_setup import configure
 
@@ -149,7 +156,7 @@ def _serve(pipe, cores: int, device: str) -> None:
             return
         try:
             if question == "memory":
-                answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                answer = _peak_memory()
             else:
                 measure = measure or make(*arguments)
                 answer = measure()

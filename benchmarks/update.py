@@ -21,8 +21,8 @@ from dynmatch.storage.memmap import empty
 from dynmatch.training.state import draw
 from dynmatch.training.train import Prepared, prepare, train
 
-COPIES = (1, 2, 4)
-"""Of the box along each edge: 64, 512 and 4096 sites."""
+LARGER, LARGEST = 2, 4
+"""Copies of the box along each edge: 512 and 4096 sites."""
 FRAMES = 4000
 """Of the reference, from which windows are drawn."""
 GOAL_PLAIN = 10.0
@@ -121,38 +121,30 @@ def _size(water: Water, copies: int) -> str:
 
 
 def compare(water: Water) -> list[Row]:
-    """Of an update against its peers, and of larger ones against it, site for site."""
-    task, (small, *larger) = "training update, LD", COPIES
+    """Times of an update against its peers, and of a larger one against it, site for site."""
+    task, size = "training update, LD", _size(water, 1)
     with (
-        Worker(update, water, small) as ours,
-        Worker(forward, water, small) as rolled,
-        Worker(plain_update, water, small) as peer,
+        Worker(update, water, 1) as ours,
+        Worker(forward, water, 1) as rolled,
+        Worker(plain_update, water, 1) as peer,
     ):
         measured = alternate({"ours": ours, "forward": rolled, "plain": peer})
-    times, size = measured["ours"], _size(water, small)
-    rows = [
+    times = measured["ours"]
+    with Worker(update, water, LARGER) as many, Worker(update, water, 1) as few:
+        pair = alternate({"many": many, "few": few})
+    return [
         row(task, size, 1, times, measured["plain"], "plain", "s", GOAL_PLAIN),
         row(task, size, 1, times, measured["forward"], "its forward roll-out", "s", GOAL_FORWARD),
+        _of_a_site(water, LARGER, pair["many"], pair["few"]),
     ]
-    for copies in larger:
-        with Worker(update, water, copies) as many, Worker(update, water, small) as few:
-            # minutes each
-            repetitions = 1 if copies == COPIES[-1] else 2
-            pair = alternate({"many": many, "few": few}, repetitions)
-        sites = water.trajectory.n_sites
-        rows.append(
-            row(
-                f"{task}, of a site",
-                _size(water, copies),
-                1,
-                1000 * pair["many"] / (sites * copies**3),
-                1000 * pair["few"] / sites,
-                f"dynmatch, {sites} sites",
-                "ms",
-                GOAL_LINEAR,
-            )
-        )
-    return rows
+
+
+def _of_a_site(water: Water, copies: int, many: np.ndarray, few: np.ndarray) -> Row:
+    """Times of an update of `copies` of the box along each edge against those of the box."""
+    sites = water.trajectory.n_sites
+    many, few = 1000 * many / (sites * copies**3), 1000 * few / sites
+    task, size = f"training update, LD, a site of {sites * copies**3}", _size(water, copies)
+    return row(task, size, 1, many, few, f"dynmatch, {sites} sites", "ms", GOAL_LINEAR)
 
 
 def write_long(path: Path, trajectory: SiteTrajectory, copies: int) -> None:
@@ -181,30 +173,32 @@ def write_long(path: Path, trajectory: SiteTrajectory, copies: int) -> None:
 
 
 def training(water: Water, path: Path):
-    """A measurement of a whole, short training on the file at `path`, s."""
+    """A measurement of an update, s, the second one of a whole training on the file at `path`."""
     settings = TrainingSettings.of(water.system["training"])
-    start = replace(settings.start, updates=STARTED)
-    arguments = (
-        PotentialSettings.of(water.system["potential"]),
-        replace(settings, updates=1, start=start),
-    )
+    short = replace(settings, updates=2, start=replace(settings.start, updates=STARTED))
+    potential = PotentialSettings.of(water.system["potential"])
 
     def once():
         trajectory = read(path, velocities=False, forces=False)
-        train(trajectory, "ld", water.model.temperature, *arguments)
+        trained = train(trajectory, "ld", water.model.temperature, potential, short)
+        first, second = (row["minutes"] for row in trained.history)
+        return 60 * (second - first)
 
-    return lambda: seconds(once)
+    return once
 
 
-def memory(water: Water) -> list[Row]:
-    """The memory of a short training on a large and long reference."""
-    copies = COPIES[-1]
+def large(water: Water) -> list[Row]:
+    """Time of an update and memory of a training on a large and long reference."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "projected.h5"
-        write_long(path, water.trajectory, copies)
-        with Worker(training, water, path) as ours:
-            ours()
-            peak = ours.peak_memory()
-    size = f"{water.trajectory.n_sites * copies**3} sites, {LONG / 1000:g} ns"
+        write_long(path, water.trajectory, LARGEST)
+        with Worker(update, water, 1) as few, Worker(training, water, path) as many:
+            few()
+            before, time, after = few(), many(), few()
+            peak = many.peak_memory()
+    size = f"{water.trajectory.n_sites * LARGEST**3} sites, {LONG / 1000:g} ns"
     task, limit = "training, LD, peak memory", np.array(LIMIT_MEMORY)
-    return [row(task, size, 1, np.array(peak), limit, "limit", "MB", 1.0)]
+    return [
+        _of_a_site(water, LARGEST, np.array([time]), np.array([before, after])),
+        row(task, size, 1, np.array(peak), limit, "limit", "MB", 1.0),
+    ]
