@@ -17,9 +17,10 @@ def main(snakemake) -> None:
     for run, path in zip(params.runs, files.models, strict=True):
         with open(path, encoding="utf-8") as file:
             models.append((run, yaml.safe_load(file)))
+    told = list(lines(files.summary))
     texts = {
-        "verdicts": "\n".join(lines(files.summary)) + "\n",
-        "opening": pages.pictures(map(Path, files.opening)),
+        "verdicts": "\n".join(told) + "\n",
+        "opening": pages.bullets(told) + pages.pictures(map(Path, files.opening)),
         "summary": pages.summary(_summary(files.summary)),
         "config": pages.text("Config, with every default", pages.as_yaml(params.config)),
         "versions": pages.table("Models and versions", pages.versions(models)),

@@ -1,6 +1,7 @@
 """Pages of the report: what a reader is told is what the summary says."""
 
 import base64
+import html
 import re
 from html.parser import HTMLParser
 
@@ -102,6 +103,18 @@ def test_a_bar_of_some_models_is_named_with_them_and_only_where_there_are_any():
 def test_several_seeds_are_their_mean():
     _, table = page_of({("ld", str(seed)): rows(d, 0.006) for seed, d in ((1, 0.98), (2, 1.0))})
     assert table.loc["diffusion ratio", "ld"].startswith("0.990 ±")
+
+
+def test_lines_stand_in_the_page_as_they_are():
+    """As items of a list, whatever they have of the marks of reStructuredText."""
+    lines = [
+        "water, ld_: P(q) 0.1 ± 0.02 *: ok",
+        "a_b, `c`: |F| \\ 1: outside: D 1.08",
+        ".. note:: x",
+    ]
+    page = publish_parts(report.bullets(lines), writer_name="html")["html_body"]
+    items = re.findall(r"<li>(.*?)</li>", page, re.DOTALL)
+    assert [html.unescape(re.sub("<.*?>", "", item)).strip() for item in items] == lines
 
 
 def test_pictures_stand_in_the_page_itself(tmp_path):

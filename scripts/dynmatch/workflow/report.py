@@ -3,6 +3,7 @@
 import base64
 import html
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -119,6 +120,11 @@ def _cell(text: str, state: str = "") -> str:
 
 def _line(cells: Iterable[str], tag: str) -> str:
     return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """Lines of plain text as a list in reStructuredText, which a browser wraps."""
+    return "\n".join(["* " + re.sub(r"([^\w\s])", r"\\\1", line) for line in lines] + ["", ""])
 
 
 def pictures(paths: Iterable[Path]) -> str:
