@@ -84,3 +84,14 @@ def test_potential_of_mean_force_leaves_out_distances_that_do_not_occur():
     r, energy = potential_of_mean_force(sites(positions, ["W"] * 3, BOX), 2.5, 0.02)
     np.testing.assert_allclose(r, [0.3, 0.6], atol=0.02)
     assert np.all(np.isfinite(energy))
+
+
+def test_of_many_sites_fewer_frames_are_taken():
+    """Of 40 x 10,000 sites every second frame, because pairs grow as the square of the sites."""
+    positions = np.random.default_rng(5).random((10_000, 40, 3)) * BOX
+    (r, energy), (_, half) = (
+        potential_of_mean_force(sites(x, ["W"] * 40, BOX), KT, 0.02)
+        for x in (positions, positions[::2])
+    )
+    np.testing.assert_array_equal(energy, half)
+    assert np.abs(energy[r > 0.3]).max() < 0.05 * KT

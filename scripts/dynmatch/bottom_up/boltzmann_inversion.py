@@ -16,6 +16,8 @@ from dynmatch.sites.trajectory import SiteTrajectory
 
 LEVEL = 0.9
 """Of the largest distance below the cutoff: beyond it w(r) is taken for zero on average."""
+ENOUGH = 200_000
+"""Sites, over all frames, from which g is taken."""
 SPACING = 1.0
 """Between the frames that g(r) is taken of, ps."""
 SEEN = 0.01
@@ -123,9 +125,11 @@ def potential_of_mean_force(
 ) -> tuple[np.ndarray, np.ndarray]:
     """-kB T ln g(r) where g > `SEEN`: distances (nm) and energies (kJ/mol).
 
-    `pairs` (P, 2) are the sites that g is taken of; all of them where it is None.
+    `pairs` (P, 2) are the sites that g is taken of; all of them where it is None. Of many sites a
+    few frames tell it as well as many frames of a few, and there are as many pairs as their square.
     """
     stride = max(1, round(SPACING / trajectory.frame_spacing))
+    stride *= max(1, trajectory.n_frames * trajectory.n_sites // (stride * ENOUGH))
     table = rdf(trajectory.frames(slice(None, None, stride)), bin_width, pairs)
     table = table[table.rdf > SEEN]
     return table.r_nm.to_numpy(), -kT * np.log(table.rdf.to_numpy())
