@@ -51,7 +51,7 @@ test-fast: environment
 coverage: environment
 	.venv/bin/pytest --cov --cov-report=term:skip-covered $(addprefix tests/,$(FAST))
 
-# on the results of a finished run; peers that the lock lacks are downloaded for it; an hour
+# on the results of a finished run; peers that the lock lacks are downloaded for it; an hour and more
 bench: environment
 	folder=$$(mktemp -d) && .venv/bin/pip install --quiet --no-deps --require-hashes --target $$folder \
 	    -r benchmarks/requirements.txt && TF_CPP_MIN_LOG_LEVEL=3 PYTHONPATH=$$folder \
