@@ -64,7 +64,7 @@ def against_lammps(water: Water) -> list[Row]:
         start = replicated(water.trajectory, copies)
         n = start.n_sites
         for cores in (1, 2):
-            like = lammps.Like(water.model, start, steps_for(n))
+            like = lammps.like(water.model, start, steps_for(n))
             with Worker(ours, water.model, start, cores, cores=cores) as worker:
                 measured = alternate({"ours": worker} | lammps.competitors(like, cores))
             own = per_core[n, cores] = measured.pop("ours")
@@ -112,8 +112,8 @@ def exported_water(water: Water) -> list[Row]:
     """The exported model in LAMMPS against LAMMPS's own table and sw."""
     start = replicated(water.trajectory, COPIES[1])
     n = start.n_sites
-    model = lammps.competitors(lammps.Exported(water.model, start, steps_for(n) // LESS), 1)
-    like = lammps.competitors(lammps.Like(water.model, start, steps_for(n)), 1)
+    model = lammps.competitors(lammps.exported(water.model, start, steps_for(n) // LESS), 1)
+    like = lammps.competitors(lammps.like(water.model, start, steps_for(n)), 1)
     if not like:
         return []
     measured = alternate(model | like)
@@ -126,7 +126,7 @@ def liquid(name: str) -> list[Row]:
     """A liquid of molecules, in our engine against its exported model in LAMMPS."""
     model, start = liquids.make(name)
     steps = steps_for(start.n_sites) // LESS
-    peers = lammps.competitors(lammps.Exported(model, start, steps), 1)
+    peers = lammps.competitors(lammps.exported(model, start, steps), 1)
     if not peers:
         return []
     with Worker(ours, model, start, 1) as worker:

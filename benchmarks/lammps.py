@@ -94,36 +94,35 @@ STYLES = {"": [], ", omp": ["-suffix", "omp", "-package", "omp", "1"]}
 
 
 @dataclass(frozen=True)
-class Like:
+class Simulation:
+    """What it is `called`, and a function that writes its files into a folder and returns options
+    of LAMMPS."""
+
+    called: str
+    write: Callable[[Path], list[str]]
+
+
+def like(model: Model, start: SiteTrajectory, steps: int) -> Simulation:
     """A like simulation of `model`, `steps` long, from the first frame of `start`."""
 
-    model: Model
-    start: SiteTrajectory
-    steps: int
-    called: str = "table and sw"
-
-    def write(self, folder: Path) -> list[str]:
-        """Its files; returns options of LAMMPS."""
-        write_input(folder, self.model, self.start, self.steps)
+    def write(folder: Path) -> list[str]:
+        write_input(folder, model, start, steps)
         return ["-in", "in.water"]
 
-
-@dataclass(frozen=True)
-class Exported:
-    """The exported `model` itself, from the last frame of `start`."""
-
-    model: Model
-    start: SiteTrajectory
-    steps: int
-    called: str = "the exported model"
-
-    def write(self, folder: Path) -> list[str]:
-        export.write(folder, self.model, self.start, "benchmark")
-        steps = str(self.steps)
-        return ["-in", "in.lammps", "-var", "steps", steps, "-var", "every", steps]
+    return Simulation("table and sw", write)
 
 
-def competitors(simulation: Like | Exported, cores: int) -> dict[str, Callable[[], float]]:
+def exported(model: Model, start: SiteTrajectory, steps: int) -> Simulation:
+    """The exported `model` itself, `steps` long, from the last frame of `start`."""
+
+    def write(folder: Path) -> list[str]:
+        export.write(folder, model, start, "benchmark")
+        return ["-in", "in.lammps", "-var", "steps", str(steps), "-var", "every", str(steps)]
+
+    return Simulation("the exported model", write)
+
+
+def competitors(simulation: Simulation, cores: int) -> dict[str, Callable[[], float]]:
     """Measurements of the speed, atom-steps per second, of each of the `STYLES`; none, with a
     message, where LAMMPS is not installed."""
     if executable() is None:
@@ -142,7 +141,7 @@ def fastest(measured: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
     return measured[best], best
 
 
-def _atom_steps_per_second(simulation: Like | Exported, cores: int, options: list[str]) -> float:
+def _atom_steps_per_second(simulation: Simulation, cores: int, options: list[str]) -> float:
     """Of `cores` simulations side by side, by LAMMPS's own loop times.
 
     Independent simulations, because that is the most that LAMMPS can get out of the cores.

@@ -5,7 +5,6 @@ import numpy as np
 from benchmarks import cg_simulation, update
 from benchmarks.timing import Row, Worker, alternate, row
 from benchmarks.water import Water
-from dynmatch.settings import TrainingSettings
 
 GOAL = 1.7
 
@@ -22,11 +21,11 @@ def compare(water: Water) -> list[Row]:
         Worker(cg_simulation.ours, water.model, start, 2, cores=1) as one,
     ):
         runs = alternate({"two": two, "one": one})
-    n = start.n_sites
-    windows = TrainingSettings.of(water.system["training"]).of_dynamics("ld").windows
     return [
-        _row("training update, two devices", f"{n} sites, {windows} windows", updates, "s"),
-        _row("CG simulation, two devices", f"{n} sites, 2 replicas", runs, "atom-steps/s"),
+        _row("training update, two devices", update.size_of(water, 1), updates, "s"),
+        _row(
+            "CG simulation, two devices", f"{start.n_sites} sites, 2 replicas", runs, "atom-steps/s"
+        ),
     ]
 
 

@@ -115,14 +115,15 @@ def plain_update(water: Water, copies: int):
     return lambda: windows * seconds(once)
 
 
-def _size(water: Water, copies: int) -> str:
+def size_of(water: Water, copies: int) -> str:
+    """The size of an update of `copies` of the box along each edge, as rows have it."""
     windows = TrainingSettings.of(water.system["training"]).of_dynamics("ld").windows
     return f"{water.trajectory.n_sites * copies**3} sites, {windows} windows"
 
 
 def compare(water: Water) -> list[Row]:
     """Times of an update against its peers, and of a larger one against it, site for site."""
-    task, size = "training update, LD", _size(water, 1)
+    task, size = "training update, LD", size_of(water, 1)
     with (
         Worker(update, water, 1) as ours,
         Worker(forward, water, 1) as rolled,
@@ -143,7 +144,7 @@ def _of_a_site(water: Water, copies: int, many: np.ndarray, few: np.ndarray) -> 
     """Times of an update of `copies` of the box along each edge against those of the box."""
     sites = water.trajectory.n_sites
     many, few = 1000 * many / (sites * copies**3), 1000 * few / sites
-    task, size = f"training update, LD, a site of {sites * copies**3}", _size(water, copies)
+    task, size = f"training update, LD, a site of {sites * copies**3}", size_of(water, copies)
     return row(task, size, 1, many, few, f"dynmatch, {sites} sites", "ms", GOAL_LINEAR)
 
 
